@@ -6,16 +6,17 @@
 import { describeHost } from '../src/bench/process/host.ts'
 import { niceness, pin, prioritise, twoCores } from '../test/attack/cores.ts'
 import { type Outcome, problems, row, verdict } from '../test/attack/judge.ts'
-import { type Options, optionsOf, usage } from '../test/attack/options.ts'
+import { command, type Options, plansOf } from '../test/attack/options.ts'
 import { measure } from '../test/attack/run.ts'
+import { endsAtCtrlC, exitCodes, progress, runScript } from '../test/command/command.ts'
 import { render } from '../test/figures/table.ts'
 
 const note = 'quiet → under attack, memory before → after; quiet: the same attackers at a server that discards'
 
 const text = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-const progress = (line: string): void => void process.stderr.write(`${line}\n`)
 
-async function main({ plans, json }: Options): Promise<void> {
+async function main(options: Options): Promise<number> {
+  const plans = plansOf(options)
   const cores = twoCores()
   // What is started from here on inherits both.
   pin(process.pid, cores.others)
@@ -34,22 +35,14 @@ async function main({ plans, json }: Options): Promise<void> {
   const judged = outcomes.map((outcome) => ({ ...outcome, verdict: verdict(outcome), problems: problems(outcome) }))
   const host = describeHost()
   process.stdout.write(
-    json
+    options.json
       ? `${JSON.stringify({ host, outcomes: judged }, null, 2)}\n`
       : render({ title: `Attacks: ${host}`, note, rows: outcomes.map(row) }, false),
   )
   const verdicts = judged.map((each) => each.verdict)
-  if (outcomes.length < plans.length || verdicts.includes('host too busy')) process.exitCode = 2
-  else if (verdicts.includes('FALLS')) process.exitCode = 1
+  if (outcomes.length < plans.length || verdicts.includes('host too busy')) return exitCodes.cannotRun
+  return verdicts.includes('FALLS') ? exitCodes.failed : exitCodes.ok
 }
 
-// Gateways have an `exit` handler, and children notice that this process has gone.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
-try {
-  const options = optionsOf(process.argv.slice(2))
-  if (options === undefined) process.stdout.write(`${usage}\n`)
-  else await main(options)
-} catch (error) {
-  progress(text(error))
-  process.exit(2)
-}
+endsAtCtrlC()
+await runScript(command(), main)

@@ -4,22 +4,9 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Option } from 'commander'
+import { CannotRun, exitCodes, runScript, script } from '../test/command/command.ts'
 import { Executed, type ScriptCoverage } from '../test/coverage/executed.ts'
-import { runScript, UsageError } from './usage.ts'
-
-const usage = `
-Which lines and branches of src simulated histories run, and, of the lines that none of them runs, which unit tests do.
-
-  $(bin/find-node) scripts/coverage.ts --seeds 1-2000
-
-  --seeds FROM-TO  the histories (1-2000)
-  --source NAME    what stands behind their gateways (model)
-  --out FILE       where the list of lines goes (.cache/coverage.txt)
-  --json           everything, for programs
-
-Exit status: 0, or 2 where a history or a unit test failed, or the call was wrong.
-`
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -45,7 +32,7 @@ async function covered(args: readonly string[], what: string): Promise<ScriptCov
     })
     const said = text(child.stdout)
     const code = await new Promise((resolve) => child.on('exit', resolve))
-    if (code !== 0) throw new UsageError(`${what} failed:\n${failures(await said)}`)
+    if (code !== 0) throw new CannotRun(`${what} failed:\n${failures(await said)}`)
     return readdirSync(dir).map((file) => {
       const { result } = JSON.parse(readFileSync(join(dir, file), 'utf8')) as { result: ScriptCoverage[] }
       return result.filter(({ url }) => url.startsWith('file:') && !url.includes('/node_modules/'))
@@ -154,24 +141,38 @@ function unitTests(dir = 'test'): string[] {
   })
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string', default: '1-2000' },
-      source: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      out: { type: 'string', default: join(root, '.cache/coverage.txt') },
-    },
-  })
-  const { seeds, source, out } = values
+interface Options {
+  readonly seeds: string
+  readonly source?: string
+  readonly out: string
+  readonly json?: boolean
+}
+
+const command = () =>
+  script(
+    'coverage',
+    'List the lines and branches of src that simulated histories run and, for the other lines, the unit tests that run them.',
+  )
+    .option('--seeds <from-to>', 'the histories', '1-2000')
+    .option('--source <name>', 'broker behind the gateways (default: model)')
+    .addOption(
+      new Option('--out <file>', 'file for the list of lines').default(
+        join(root, '.cache/coverage.txt'),
+        '.cache/coverage.txt',
+      ),
+    )
+    .option('--json', 'print everything as JSON')
+    .addHelpText('after', '\nExit status: 0, or 2 if a history or a unit test failed, or the command was invalid.')
+
+async function main({ seeds, source, out, json }: Options): Promise<number> {
   const simulate = ['scripts/simulate.ts', '--seeds', seeds, ...(source === undefined ? [] : ['--source', source])]
   const simulated = executedBy(await covered(simulate, `histories of the seeds ${seeds}`))
   const concurrency = `--test-concurrency=${availableParallelism()}`
   const tests = byTest(await covered(['--test', '--test-reporter=tap', concurrency, ...unitTests()], 'unit tests'))
   const runs = [...simulated].sort().map(([file, executed]) => summary(file, executed, tests))
-  if (values.json) {
+  if (json) {
     console.log(JSON.stringify(runs, null, 2))
-    return 0
+    return exitCodes.ok
   }
   mkdirSync(join(out, '..'), { recursive: true })
   writeFileSync(out, `${list(runs)}\n`)
@@ -179,7 +180,7 @@ async function main(): Promise<number> {
   console.log(
     `tests only, nothing: stretches of lines that no history runs; ${relative(process.cwd(), out)} lists them`,
   )
-  return 0
+  return exitCodes.ok
 }
 
-await runScript(usage, main)
+await runScript(command(), main)

@@ -3,25 +3,23 @@
  * where something was lost or repeated, 2 where it could not be measured.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { describeHost, maxDescriptors } from '../src/bench/process/host.ts'
-import type { Transport } from '../test/figures/clients.ts'
-import { type Measured, measure, type Run } from '../test/figures/delivery.ts'
+import { maxConnections } from '../src/bench/process/host.ts'
+import { endsAtCtrlC, exitCodes, progress, runScript } from '../test/command/command.ts'
+import { measure, type Run, type Transport } from '../test/figures/delivery.ts'
 import { measureFirstMessage } from '../test/figures/first-message.ts'
 import { measureIdle } from '../test/figures/idle.ts'
-import { type Form, type Options, optionsOf, type Part } from '../test/figures/options.ts'
-import { costRow, faults, intakeRow, intakeUs, latencyRow } from '../test/figures/rows.ts'
+import { command, type Options, type Part } from '../test/figures/options.ts'
+import { costRow, faults, intakeRow, intakeUs, latencyRow, type Outcome } from '../test/figures/rows.ts'
 import { type BrokerKind, brokerKinds, Site } from '../test/figures/site.ts'
-import { type Row, render, type Table } from '../test/figures/table.ts'
+import { type Results, type Row, resultText, type Table } from '../test/figures/table.ts'
 
 /** Events a second of the runs; unicast's is also that of the intake that is taken off its CPU. */
 const rates = { unicast: 5000, broadcast: 10, poll: 2, intake: 20_000 } as const
-/** Descriptors that a process needs beside its connections. */
-const spareDescriptors = 500
 const docsFile = new URL('../docs/figures.md', import.meta.url)
 const docsHeading = '\n## Results\n'
 
 /** The measurements in their order, and what they found wrong. */
-class Figures {
+class Figures implements Results {
   readonly tables: Table[] = []
   readonly problems: string[] = []
   readonly #site: Site
@@ -64,8 +62,9 @@ class Figures {
 
   async #unicast(): Promise<void> {
     const { clients } = this.#options
-    const intake = intakeUs(await this.#measure(this.#intakeRun(this.#broker, rates.unicast)))
-    const runs: Measured[] = []
+    const { measured } = await this.#measure(this.#intakeRun(this.#broker, rates.unicast))
+    const intake = intakeUs(measured)
+    const runs: Outcome[] = []
     for (const count of new Set([Math.round(clients / 5), clients])) {
       for (const transport of ['ws-proto', 'ws-json'] as const) {
         runs.push(
@@ -86,7 +85,7 @@ class Figures {
     const run = (transport: Transport, rate: number) =>
       this.#run('broadcast', transport, { clients: count, subjects: 1, rate })
     const { broadcast, poll } = rates
-    const runs: Measured[] = []
+    const runs: Outcome[] = []
     for (const each of [
       run('ws-proto', broadcast),
       run('ws-json', broadcast),
@@ -99,8 +98,8 @@ class Figures {
     this.#delivered('Broadcast', note, runs, undefined)
   }
 
-  #delivered(title: string, note: string, runs: readonly Measured[], intake: number | undefined): void {
-    const cost = runs.map((measured) => costRow(measured, intake))
+  #delivered(title: string, note: string, runs: readonly Outcome[], intake: number | undefined): void {
+    const cost = runs.map((outcome) => costRow(outcome, intake))
     const shares = "CPU of the gateway's process, all threads; the shares are of one core."
     const legs =
       '`received`: from the time at which the event was due to be published to its arrival in the client, including `late`: how far the publisher ' +
@@ -110,7 +109,7 @@ class Figures {
   }
 
   async #idle(): Promise<void> {
-    const connections = Math.min(this.#options.clients * 2, maxDescriptors() - spareDescriptors)
+    const connections = Math.min(this.#options.clients * 2, maxConnections())
     const rows: Row[] = []
     for (const transport of ['ws-proto', 'sse'] as const) {
       progress(`${connections.toLocaleString('en')} idle ${transport} ...`)
@@ -134,27 +133,19 @@ class Figures {
     return { name, broker, transport: undefined, clients: 0, subjects: clients, rate, seconds }
   }
 
-  async #measure(run: Run): Promise<Measured> {
+  async #measure(run: Run): Promise<Outcome> {
     progress(`${run.name} at ${run.rate.toLocaleString('en')} events/s ...`)
-    const measured = await measure(this.#site, run)
-    this.problems.push(...faults(measured))
-    return measured
+    const outcome = { run, measured: await measure(this.#site, run) }
+    this.problems.push(...faults(outcome))
+    return outcome
   }
 }
 
-function progress(line: string): void {
-  process.stderr.write(`${line}\n`)
-}
-
-function print({ tables, problems }: Figures, form: Form): void {
-  const markdown = form === 'markdown' || form === 'docs'
-  const text =
-    form === 'json'
-      ? `${JSON.stringify({ host: describeHost(), tables, problems }, null, 2)}\n`
-      : `${describeHost()}\n\n${tables.map((table) => render(table, markdown)).join('\n')}`
-  if (form === 'docs') intoDocs(text)
+function print(results: Results, { docs, json, markdown }: Options): void {
+  const text = resultText(results, json && !docs ? 'json' : docs || markdown ? 'markdown' : 'text')
+  if (docs) intoDocs(text)
   else process.stdout.write(text)
-  for (const problem of problems) progress(`broken promise: ${problem}`)
+  for (const problem of results.problems) progress(`broken promise: ${problem}`)
 }
 
 /** Replaces everything below the heading. */
@@ -164,15 +155,15 @@ function intoDocs(text: string): void {
   if (end < docsHeading.length)
     throw new Error(`docs/figures.md: expected the heading "${docsHeading.trim()}", got none`)
   const day = new Date().toISOString().slice(0, 10)
-  writeFileSync(docsFile, `${docs.slice(0, end)}\n${day}, \`${command()}\`, on ${text}`)
+  writeFileSync(docsFile, `${docs.slice(0, end)}\n${day}, \`${commandLine()}\`, on ${text}`)
 }
 
-function command(): string {
+function commandLine(): string {
   const options = process.argv.slice(2).filter((option) => option !== '--docs')
   return ['make figures', ...(options.length === 0 ? [] : [`with ${options.join(' ')}`])].join(' ')
 }
 
-async function main(options: Options): Promise<void> {
+async function main(options: Options): Promise<number> {
   if (options.profile !== undefined) mkdirSync(options.profile, { recursive: true })
   const site = new Site(options.profile)
   const figures = new Figures(site, options)
@@ -181,15 +172,9 @@ async function main(options: Options): Promise<void> {
   } finally {
     await site.close()
   }
-  print(figures, options.form)
-  if (figures.problems.length > 0) process.exitCode = 1
+  print(figures, options)
+  return figures.problems.length > 0 ? exitCodes.failed : exitCodes.ok
 }
 
-// Gateways, brokers and children have `exit` handlers, or notice that this process has gone.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
-try {
-  await main(optionsOf(process.argv.slice(2)))
-} catch (error) {
-  progress(error instanceof Error ? error.message : String(error))
-  process.exit(2)
-}
+endsAtCtrlC()
+await runScript(command(), main)

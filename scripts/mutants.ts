@@ -1,27 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Option } from 'commander'
+import { table } from '../src/cli/text.ts'
+import { CannotRun, endsAtCtrlC, exitCodes, jobsOption, runScript, script } from '../test/command/command.ts'
 import { mutants } from '../test/mutants/all.ts'
 import type { Check, Mutant } from '../test/mutants/mutant.ts'
-import { runScript, UsageError, wholeNumber } from './usage.ts'
-
-const usage = `
-Shows that the tests have teeth: each mutant (test/mutants/) is a fault put into a copy of the code, and the check that it names has to
-notice it.
-
-  $(bin/find-node) scripts/mutants.ts
-  $(bin/find-node) scripts/mutants.ts --only session/,wire/token
-
-  --only TEXT,TEXT  those whose name or file has one of the texts
-  --by simulation   asks the simulation of all of them, whatever check they name
-  --seeds FROM-TO   histories that the simulation runs for each (1-1500)
-  --jobs N          checks at once (one for each core)
-
-Exit status: 0 all were caught, 1 some were not, 2 the call was wrong.
-`
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 /** What of the root is no part of the copy. */
@@ -114,7 +100,7 @@ function kindOf({ by }: Mutant): string {
 }
 
 /** By folder: how many there are, and how many each kind of check caught. */
-function table(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
+function resultTable(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
   const kinds = ['simulation', "adapter's model", 'unit test']
   const row = (name: string, of: readonly Mutant[]) => {
     const caught = of.filter((mutant) => !survived.has(mutant))
@@ -123,29 +109,46 @@ function table(survived: ReadonlySet<Mutant>, all: readonly Mutant[]): string {
   }
   const folders = Map.groupBy(all, folderOf)
   const rows = [
-    ['folder', 'caught', ...kinds],
     ...[...folders].sort(([a], [b]) => a.localeCompare(b)).map(([folder, of]) => row(folder, of)),
     row('all', all),
   ]
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)))
-  return rows.map((cells) => cells.map((cell, column) => cell.padEnd(widths[column]!)).join('  ')).join('\n')
+  return table(['folder', 'caught', ...kinds], rows)
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string', default: '1-1500' },
-      jobs: { type: 'string', default: String(availableParallelism()) },
-      only: { type: 'string', default: '' },
-      by: { type: 'string', default: '' },
-    },
-  })
-  const texts = values.only.split(',')
+interface Options {
+  readonly only: string
+  readonly by?: 'simulation'
+  readonly seeds: string
+  readonly jobs: number
+}
+
+const command = () =>
+  script(
+    'mutants',
+    'Check that the tests find faults. Each mutant (test/mutants/) is a fault that is put into a copy of the code, and the check that it names must fail.',
+  )
+    .option('--only <texts>', 'mutants whose name or file contains one of these texts, comma-separated', '')
+    .addOption(
+      new Option('--by <check>', 'use the simulation for all of them, whatever check they name').choices([
+        'simulation',
+      ]),
+    )
+    .option('--seeds <from-to>', 'histories that the simulation runs for each', '1-1500')
+    .addOption(jobsOption('checks'))
+    .addHelpText(
+      'after',
+      `
+Exit status: 0 all were found, 1 some were not, 2 the command was invalid.
+
+Example: $(bin/find-node) scripts/mutants.ts --only session/,wire/token`,
+    )
+
+async function main({ only, by, seeds, jobs }: Options): Promise<number> {
+  const texts = only.split(',')
   const all = mutants
     .filter(({ name, file }) => texts.some((text) => name.includes(text) || file.includes(text)))
-    .map((mutant): Mutant => (values.by === 'simulation' ? { ...mutant, by: 'simulation' } : mutant))
-  if (all.length === 0) throw new UsageError(`--only: no mutant has ${values.only} in its name or file`)
-  const jobs = wholeNumber('--jobs', values.jobs, 1)
+    .map((mutant): Mutant => (by === undefined ? mutant : { ...mutant, by }))
+  if (all.length === 0) throw new CannotRun(`--only: no mutant has ${only} in its name or file`)
   const waiting = [...all]
   const survived = new Set<Mutant>()
   const worker = async () => {
@@ -153,18 +156,18 @@ async function main(): Promise<number> {
     const remove = () => copy.remove()
     process.once('exit', remove)
     for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-      const { caught, said } = await copy.judge(mutant, mutant.seeds ?? values.seeds)
+      const { caught, said } = await copy.judge(mutant, mutant.seeds ?? seeds)
       if (!caught) survived.add(mutant)
       console.log(`${caught ? 'caught  ' : 'SURVIVED'}  ${mutant.file.padEnd(36)} ${mutant.name.padEnd(70)} ${said}`)
     }
     process.off('exit', remove)
     remove()
   }
-  process.once('SIGINT', () => process.exit(130))
+  endsAtCtrlC()
   await Promise.all(Array.from({ length: Math.min(jobs, all.length) }, worker))
-  console.log(`\n${table(survived, all)}`)
+  console.log(`\n${resultTable(survived, all)}`)
   for (const { name, file } of survived) console.log(`nothing caught: ${file}: ${name}`)
-  return survived.size > 0 ? 1 : 0
+  return survived.size > 0 ? exitCodes.failed : exitCodes.ok
 }
 
-await runScript(usage, main)
+await runScript(command(), main)

@@ -6,14 +6,14 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Argument } from 'commander'
 import { bundle } from '../test/client/bundle.ts'
-import { runScript } from './usage.ts'
+import { exitCodes, runScript, script } from '../test/command/command.ts'
 
-const usage = `
-$(bin/find-node) scripts/pack.ts [FOLDER]
-
-Writes carillon-VERSION.tgz and carillon-client-VERSION.tgz into FOLDER (dist).
-`
+const command = script(
+  'pack',
+  'Writes carillon-VERSION.tgz and carillon-client-VERSION.tgz, which users install.',
+).addArgument(new Argument('[folder]', 'folder for them').default('dist'))
 const root = fileURLToPath(new URL('..', import.meta.url))
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const { version, license, type, engines, description, dependencies, optionalDependencies } = own
@@ -69,7 +69,17 @@ async function client(folder: string): Promise<void> {
 
 function gateway(folder: string): void {
   compile('tsconfig.pack.json', join(folder, 'src'))
-  for (const each of ['bin', 'proto', 'deploy', 'docs', 'README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE']) {
+  for (const each of [
+    'bin',
+    'proto',
+    'deploy',
+    'docs',
+    'examples',
+    'README.md',
+    'ARCHITECTURE.md',
+    'CHANGELOG.md',
+    'LICENSE',
+  ]) {
     cpSync(join(root, each), join(folder, each), { recursive: true })
   }
   cpSync(join(root, 'src/edge/page'), join(folder, 'src/edge/page'), { recursive: true })
@@ -91,8 +101,8 @@ function describePackage(folder: string, description: Readonly<Record<string, un
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(description, undefined, 2)}\n`)
 }
 
-await runScript(usage, async () => {
-  const target = resolve(process.argv[2] ?? join(root, 'dist'))
+await runScript(command, async (_, [folder]) => {
+  const target = resolve(folder ?? join(root, 'dist'))
   for (const [name, build] of Object.entries({ carillon: gateway, 'carillon-client': client })) {
     const folder = join(target, name)
     rmSync(folder, { recursive: true, force: true })
@@ -100,5 +110,5 @@ await runScript(usage, async () => {
     await build(folder)
     execFileSync('npm', ['pack', '--loglevel=error', '--pack-destination', target], { cwd: folder, stdio: 'inherit' })
   }
-  return 0
+  return exitCodes.ok
 })

@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { exitCodes, progress, runScript, script } from '../test/command/command.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const pbjs = join(root, 'node_modules/protobufjs-cli/bin/pbjs')
@@ -50,23 +51,33 @@ function difference(name: string, committed: string, fresh: string): string | un
   return `${path} differs from line ${at + 1} on\n  committed: ${ours[at] ?? '(end)'}\n  generated: ${theirs[at] ?? '(end)'}`
 }
 
-const scratch = mkdtempSync(join(tmpdir(), 'carillon-proto-'))
-try {
-  generate(scratch)
-  const check = process.argv.includes('--check')
-  if (check) {
-    const found = names.map((name) => difference(name, read(join(generated, name)), read(join(scratch, name))))
-    for (const text of found) if (text !== undefined) process.stderr.write(`${text}\n`)
-    if (found.some((text) => text !== undefined)) {
-      process.stderr.write(
-        'The generated code is not that of proto/: run `$(bin/find-node) scripts/proto.ts` and commit the result.\n',
+/** False where what is committed is another one. */
+function isCommitted(folder: string): boolean {
+  const found = names.map((name) => difference(name, read(join(generated, name)), read(join(folder, name))))
+  for (const text of found) if (text !== undefined) progress(text)
+  return found.every((text) => text === undefined)
+}
+
+const command = script('proto', 'Generates src/wire/generated/ from proto/.').option(
+  '--check',
+  'generate into a temporary folder instead, and fail if the code differs from the committed code',
+)
+
+await runScript<{ check?: boolean }>(command, async ({ check }) => {
+  const scratch = mkdtempSync(join(tmpdir(), 'carillon-proto-'))
+  try {
+    generate(scratch)
+    if (check && isCommitted(scratch)) return exitCodes.ok
+    if (check) {
+      progress(
+        'The generated code is not that of proto/: run `$(bin/find-node) scripts/proto.ts` and commit the result.',
       )
-      process.exitCode = 1
+      return exitCodes.failed
     }
-  } else {
     mkdirSync(generated, { recursive: true })
     for (const name of names) writeFileSync(join(generated, name), read(join(scratch, name)))
+    return exitCodes.ok
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
   }
-} finally {
-  rmSync(scratch, { recursive: true, force: true })
-}
+})

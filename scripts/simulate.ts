@@ -1,7 +1,7 @@
-import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { InvalidArgumentError, Option } from 'commander'
+import { exitCodes, jobsOption, runScript, script, whole } from '../test/command/command.ts'
 import { excuseNames } from '../test/simulation/excuses.ts'
 import { failedSeeds } from '../test/simulation/failed-seeds.ts'
 import { freshSeeds } from '../test/simulation/fresh-seeds.ts'
@@ -11,28 +11,6 @@ import { shrink } from '../test/simulation/shrink.ts'
 import { type SourceKind, sourceKinds } from '../test/simulation/simulated-source.ts'
 import { storiesDigest, storyHash } from '../test/simulation/story-digest.ts'
 import type { Failure } from '../test/simulation/verdict.ts'
-import { runScript, UsageError, wholeNumber } from './usage.ts'
-
-const usage = `
-Histories of a whole cluster on virtual time, each drawn from a seed and held against the promises.
-
-  $(bin/find-node) scripts/simulate.ts --seeds 1-2000 --failed --fresh 1000
-  $(bin/find-node) scripts/simulate.ts --seed 17 --story
-
-  --seeds FROM-TO  the seeds to run (1-2000, unless --fresh is given)
-  --fresh N        N more seeds, which follow from the contents of src and test
-  --failed         also the seeds of that source that broke a promise once (test/simulation/failed-seeds.ts)
-  --seed N         one seed; a failure is reduced to the least plan that shows it
-  --story          with --seed: everything that happens
-  --source NAME    what stands behind the gateways: ${Object.keys(sourceKinds).join(', ')} (model)
-  --large          more gateways and clients, longer histories
-  --jobs N         threads (one for each core)
-  --brief          of a failure only the seed and the promise
-  --digest         one hash over all stories: a change that changes no behaviour leaves it as it was
-  --excuses        how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as told
-
-Exit status: 0 every promise was kept, 1 one was broken, 2 the call was wrong.
-`
 
 interface Histories {
   readonly isLarge: boolean
@@ -162,15 +140,10 @@ function flagsOf({ isLarge, source }: Histories): string {
   return `${source === 'model' ? '' : ` --source ${source}`}${isLarge ? ' --large' : ''}`
 }
 
-function sourceOf(name: string): SourceKind {
-  if (Object.hasOwn(sourceKinds, name)) return name as SourceKind
-  throw new UsageError(`--source: expected one of ${Object.keys(sourceKinds).join(', ')}, got ${name}`)
-}
-
 function range(text: string): readonly [number, number] {
   const [, from, to = from] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? []
   if (from !== undefined && Number(from) <= Number(to)) return [Number(from), Number(to)]
-  throw new UsageError(`--seeds: expected a number or a range such as 1-2000, got ${text}`)
+  throw new InvalidArgumentError(`expected a number or a range such as 1-2000, got ${JSON.stringify(text)}`)
 }
 
 const seedsOf = ([from, to]: readonly [number, number]): number[] =>
@@ -184,40 +157,75 @@ function drawn(count: number): number[] {
   return fresh === undefined ? [] : seedsOf(fresh)
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: 'string' },
-      fresh: { type: 'string', default: '0' },
-      failed: { type: 'boolean', default: false },
-      seed: { type: 'string' },
-      source: { type: 'string', default: 'model' },
-      large: { type: 'boolean', default: false },
-      story: { type: 'boolean', default: false },
-      brief: { type: 'boolean', default: false },
-      digest: { type: 'boolean', default: false },
-      excuses: { type: 'boolean', default: false },
-      jobs: { type: 'string', default: String(availableParallelism()) },
-    },
-  })
-  const { story } = values
-  const histories = { isLarge: values.large, source: sourceOf(values.source) }
-  const jobs = wholeNumber('--jobs', values.jobs, 1)
-  if (values.seed !== undefined) return (await replay(wholeNumber('--seed', values.seed, 0), histories, story)) ? 0 : 1
-  const fresh = drawn(wholeNumber('--fresh', values.fresh, 0))
-  const fixed = values.seeds ?? (values.fresh === '0' ? '1-2000' : undefined)
-  const failedOnce = values.failed ? failedSeeds[histories.source].map(([seed]) => seed) : []
-  const seeds = [...(fixed === undefined ? [] : seedsOf(range(fixed))), ...failedOnce, ...fresh]
-  const share = { seeds, digests: values.digest, countsExcuses: values.excuses, ...histories }
-  const failed = await campaign(share, Math.min(jobs, seeds.length))
-  if (failed === undefined) {
-    console.log(`${histories.source}: ${seeds.length} histories, every promise kept`)
-    return 0
-  }
-  if (values.brief) console.log(`seed ${failed.seed}: ${failed.failure?.promise}`)
-  else await replay(failed.seed, histories, story)
-  return 1
+interface Options {
+  readonly seeds?: readonly [number, number]
+  readonly fresh: number
+  readonly failed?: boolean
+  readonly seed?: number
+  readonly source: SourceKind
+  readonly large?: boolean
+  readonly story?: boolean
+  readonly brief?: boolean
+  readonly digest?: boolean
+  readonly excuses?: boolean
+  readonly jobs: number
 }
 
-if (isMainThread) await runScript(usage, main)
+const kinds = Object.keys(sourceKinds) as SourceKind[]
+
+const command = () =>
+  script(
+    'simulate',
+    'Simulate histories of a whole cluster on virtual time, each from a seed, and check them against the promises.',
+  )
+    .option('--seeds <from-to>', 'the seeds to run (default: 1-2000, unless --fresh is given)', range)
+    .option(
+      '--fresh <count>',
+      'run this number of additional seeds, which are derived from the contents of src and test',
+      whole(0),
+      0,
+    )
+    .option('--failed', 'also the seeds of that source that broke a promise once (test/simulation/failed-seeds.ts)')
+    .option('--seed <number>', 'run one seed; a failure is reduced to the smallest plan that shows it', whole(0))
+    .option('--story', 'with --seed: everything that happens')
+    .addOption(new Option('--source <name>', 'broker behind the gateways').choices(kinds).default('model'))
+    .option('--large', 'more gateways and clients, longer histories')
+    .addOption(jobsOption('threads'))
+    .option('--brief', 'print only the seed and the promise of a failure')
+    .option('--digest', 'print one hash over all stories; it stays the same if behaviour stays the same')
+    .option(
+      '--excuses',
+      'print how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as reported',
+    )
+    .addHelpText(
+      'after',
+      `
+Exit status: 0 every promise was kept, 1 one was broken, 2 the command was invalid.
+
+Examples:
+  $(bin/find-node) scripts/simulate.ts --seeds 1-2000 --failed --fresh 1000
+  $(bin/find-node) scripts/simulate.ts --seed 17 --story`,
+    )
+
+async function main(options: Options): Promise<number> {
+  const { story = false, large = false, digest = false, excuses = false, source, jobs } = options
+  const histories = { isLarge: large, source }
+  if (options.seed !== undefined)
+    return (await replay(options.seed, histories, story)) ? exitCodes.ok : exitCodes.failed
+  const fresh = drawn(options.fresh)
+  const fixed = options.seeds ?? (options.fresh === 0 ? ([1, 2000] as const) : undefined)
+  const failedOnce = options.failed ? failedSeeds[source].map(([seed]) => seed) : []
+  const seeds = [...(fixed === undefined ? [] : seedsOf(fixed)), ...failedOnce, ...fresh]
+  const share = { seeds, digests: digest, countsExcuses: excuses, ...histories }
+  const failed = await campaign(share, Math.min(jobs, seeds.length))
+  if (failed === undefined) {
+    console.log(`${source}: ${seeds.length} histories, every promise kept`)
+    return exitCodes.ok
+  }
+  if (options.brief) console.log(`seed ${failed.seed}: ${failed.failure?.promise}`)
+  else await replay(failed.seed, histories, story)
+  return exitCodes.failed
+}
+
+if (isMainThread) await runScript(command(), main)
 else await work(workerData as Share, (done) => parentPort!.postMessage(done))

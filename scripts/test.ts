@@ -1,14 +1,11 @@
+import { runScript, script } from '../test/command/command.ts'
 import { Lanes, type Part, type Stage } from '../test/parts/lanes.ts'
 import { failures, skips, timingTable } from '../test/parts/table.ts'
-import { runScript } from './usage.ts'
 
-const usage = `
-\`make test\`: its parts, side by side where one waits while another computes, and what each took.
-
-  $(bin/find-node) scripts/test.ts
-
-Each part is a target of the Makefile, and can be run alone. Exit status: 0 all passed, 1 one failed.
-`
+const command = script(
+  'test',
+  'Run the parts of `make test`, some of them side by side, and print how long each took. Each part is a target of the Makefile and can be run alone.',
+).addHelpText('after', '\nExit status: 0 all passed, 1 one failed.')
 
 const part = (name: string): Part => ({ name, command: ['make', '--no-print-directory', name] })
 const lane = (...names: string[]) => ({ parts: names.map(part) })
@@ -33,4 +30,4 @@ async function main(): Promise<number> {
   return status
 }
 
-await runScript(usage, main)
+await runScript(command, main)

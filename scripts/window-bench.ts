@@ -5,15 +5,10 @@
 import { execFileSync } from 'node:child_process'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Option } from 'commander'
 import { describeHost } from '../src/bench/process/host.ts'
+import { exitCodes, runScript, script, whole } from '../test/command/command.ts'
 import type { Figures } from './window-bench/measure.ts'
-
-const usage = `usage: $(bin/find-node) scripts/window-bench.ts [options]
-  --rounds N       measurements of each kind (7)
-  --subjects LIST  numbers of subjects, comma-separated (10000,1000000)
-  --against DIR    another checkout that has this script: measured in turns with this one
-  --json           print every round as JSON`
 
 /** What a measuring process prints, and how the table calls it. */
 const columns: Readonly<Record<keyof Figures, string>> = {
@@ -26,12 +21,6 @@ interface Series {
   readonly checkout: string
   readonly subjects: number
   readonly rounds: Figures[]
-}
-
-function whole(name: string, text: string): number {
-  const number = Number(text)
-  if (Number.isInteger(number) && number >= 1) return number
-  throw new Error(`--${name}: expected a whole number from 1, got ${text}\n${usage}`)
 }
 
 function measureApart(checkout: string, subjects: number): Figures {
@@ -61,28 +50,33 @@ function print(all: readonly Series[]): void {
   }
 }
 
-function main(): void {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '7' },
-      subjects: { type: 'string', default: '10000,1000000' },
-      against: { type: 'string' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) {
-    process.stdout.write(`${usage}\n`)
-    return
-  }
-  const checkouts = [fileURLToPath(new URL('..', import.meta.url)), ...(values.against ? [values.against] : [])]
-  const counts = values.subjects.split(',').map((text) => whole('subjects', text))
-  const all = counts.flatMap((subjects) => checkouts.map((checkout): Series => ({ checkout, subjects, rounds: [] })))
-  for (let round = whole('rounds', values.rounds); round > 0; round--) {
-    for (const { checkout, subjects, rounds } of all) rounds.push(measureApart(checkout, subjects))
-  }
-  if (values.json) process.stdout.write(`${JSON.stringify({ host: describeHost(), series: all }, null, 2)}\n`)
-  else print(all)
+interface Options {
+  readonly rounds: number
+  readonly subjects: readonly number[]
+  readonly against?: string
+  readonly json?: boolean
 }
 
-main()
+const command = () =>
+  script('window-bench', 'What the log window costs, alone.')
+    .option('--rounds <count>', 'measurements of each kind', whole(), 7)
+    .addOption(
+      new Option('--subjects <list>', 'numbers of subjects, comma-separated')
+        .argParser((text) => text.split(',').map(whole()))
+        .default([10_000, 1_000_000], '10000,1000000'),
+    )
+    .option('--against <folder>', 'another checkout that has this script; measured in turn with this one')
+    .option('--json', 'print every round as JSON')
+
+async function main({ rounds: count, subjects: counts, against, json }: Options): Promise<number> {
+  const checkouts = [fileURLToPath(new URL('..', import.meta.url)), ...(against === undefined ? [] : [against])]
+  const all = counts.flatMap((subjects) => checkouts.map((checkout): Series => ({ checkout, subjects, rounds: [] })))
+  for (let round = 0; round < count; round++) {
+    for (const { checkout, subjects, rounds } of all) rounds.push(measureApart(checkout, subjects))
+  }
+  if (json) process.stdout.write(`${JSON.stringify({ host: describeHost(), series: all }, null, 2)}\n`)
+  else print(all)
+  return exitCodes.ok
+}
+
+await runScript(command(), main)

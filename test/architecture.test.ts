@@ -76,7 +76,7 @@ test('no folder, file or import is overlooked', () => {
     'src/edge/listener.ts uWebSockets.js',
     'src/bench/carillon/target.ts ./clients.ts',
     'scripts/simulate.ts ../test/simulation/history.ts',
-    'test/session/session.test.ts node:test',
+    'test/session/live.test.ts node:test',
   ]) {
     assert.ok(written.includes(known), `the import "${known}" was not found: has it moved, or is it not read?`)
   }

@@ -4,7 +4,7 @@ import { Generator, processesFor, type Reported } from './load/generator.ts'
 import type { Load } from './load/scenario.ts'
 import type { Target } from './load/target.ts'
 import { Measurement, residentOf } from './measurement.ts'
-import { describeHost, kernelMemory, maxDescriptors } from './process/host.ts'
+import { describeHost, kernelMemory, maxConnections, maxDescriptors } from './process/host.ts'
 import { composeReport, type Opening } from './report/compose.ts'
 import type { Measured } from './report/measured.ts'
 import type { Calibration, Report, Second } from './report/report.ts'
@@ -134,13 +134,10 @@ function kernelBytes(): number {
   return buffers + slab
 }
 
-/** Descriptors that a server needs beside its connections. */
-const spareDescriptors = 500
-
 /** Servers that are started here have this process's limit. */
 function expectDescriptors(clients: number, target: Target): void {
   const servers = target.pids().server.length
-  const each = maxDescriptors() - spareDescriptors
+  const each = maxConnections()
   if (servers === 0 || clients <= servers * each) return
   const needed = Math.ceil(clients / each)
   throw new Error(

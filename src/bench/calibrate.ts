@@ -27,10 +27,10 @@ export async function calibrate(conversation: string, load: Load): Promise<Calib
 /** CPU of a process of clients, µs a message. */
 async function clientUs(shape: NullShape, { payloadBytes }: Load): Promise<number> {
   const server = new Child<NullHandlers>(new URL('load/null-server.ts', import.meta.url))
-  const crowd = new Child<ClientHandlers>(new URL('carillon/clients.ts', import.meta.url))
+  const child = new Child<ClientHandlers>(new URL('carillon/clients.ts', import.meta.url))
   try {
     const port = await server.ask('listen', { shape, payloadBytes })
-    await crowd.ask('open', {
+    await child.ask('open', {
       conversation: shape,
       endpoints: [{ host: '127.0.0.1', port, tls: false }],
       first: 0,
@@ -39,13 +39,13 @@ async function clientUs(shape: NullShape, { payloadBytes }: Load): Promise<numbe
       localAddress: undefined,
       slowEvery: 0,
     })
-    await crowd.ask('connect', null)
+    await child.ask('connect', null)
     await server.ask('blast', { rate, ms: ms.warmup })
-    const before = cpuOf(crowd.pid)
+    const before = cpuOf(child.pid)
     const sent = await server.ask('blast', { rate, ms: ms.measured })
-    return cpuBetween(before, cpuOf(crowd.pid)).totalUs / sent
+    return cpuBetween(before, cpuOf(child.pid)).totalUs / sent
   } finally {
-    await Promise.all([server.end(), crowd.end()])
+    await Promise.all([server.end(), child.end()])
   }
 }
 

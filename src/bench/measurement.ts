@@ -19,6 +19,8 @@ const settleMs = 30_000
 const settlePollMs = 200
 /** A publisher that can't finish is not waited for longer, ms. */
 const secondMs = 1000
+/** A window that begins so much later begins anew, µs. */
+const tolerableUs = 100_000
 
 interface Watch {
   readonly stop: Stop
@@ -61,6 +63,7 @@ export class Measurement {
     const sampled = this.#sample(sampling.signal)
     await this.#stop.pause((this.#windowUs - monotonicUs()) / 1000)
     const before = await this.#target.metrics()
+    await this.#beginAnew()
     this.#meter = new CpuMeter(() => this.#pids())
     const from = this.#timeline.length
     const stormMs = await this.#window()
@@ -90,6 +93,14 @@ export class Measurement {
       after,
       publisherReasons: this.#publisherReasons,
     }
+  }
+
+  /** A busy server may take longer for its metrics than the window has: it begins when they are there. */
+  async #beginAnew(): Promise<void> {
+    const nowUs = monotonicUs()
+    if (nowUs - this.#windowUs < tolerableUs) return
+    this.#windowUs = nowUs
+    await this.#generator.window(nowUs, nowUs + this.#load.durationS * 1e6)
   }
 
   /** Returns how long a storm took. */

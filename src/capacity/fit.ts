@@ -1,9 +1,9 @@
-/** One load as it was measured on a gateway with stop-the-world pauses. */
+/** A load, as measured on a gateway with stop-the-world pauses. */
 export interface MeasuredLoad {
   readonly clients: number
-  /** Messages a second, to all clients. */
+  /** Messages a second, for all clients together. */
   readonly rate: number
-  /** Part of the host's CPU time that was used, 0 to 1. */
+  /** Used share of the host's CPU time, 0 to 1. */
   readonly cpuShare: number
   readonly meanMs: number
   readonly maxMs: number
@@ -19,13 +19,16 @@ export interface CpuCost {
 const usOfSecond = 1e6
 
 /**
- * The cost of two loads, of which the second is the larger. A straight line through both CPU shares is a third too low at twice the
- * larger load, because what grows is hidden in them: pauses, whose length grows with the clients (live objects) and whose number
- * grows with the messages (garbage), so that their part of the time grows with both, and during which all cores are busy.
+ * Fits the CPU cost to two loads, of which the second is the larger. A straight line through both
+ * CPU shares is a third too low at twice the larger load, because it hides a growing part: the
+ * pauses. Their length grows with the clients (live objects) and their number with the messages
+ * (garbage), so their share of the time grows with both, and all cores are busy during a pause.
  *
- * Latency tells that part apart. A pause is as long as the largest latency, `P(c)`, taken as a line through both loads. A message
- * meets one with probability P/T, where T is from pause to pause, and waits for half of it, so the mean latency is P^2 / 2T; the
- * larger load, where pauses are most of it, gives T, and T goes with 1 / rate. What P/T leaves of the CPU is a straight line.
+ * The latencies reveal that share. A pause is as long as the largest latency, `P(c)`, taken as a
+ * line through both loads. A message meets one with probability P/T, where T is the time between
+ * pauses, and waits for half of it, so the mean latency is P^2 / 2T. The larger load, where
+ * pauses dominate, yields T, which is proportional to 1 / rate. The CPU share without P/T is a
+ * straight line.
  */
 export function fitCpu(small: MeasuredLoad, large: MeasuredLoad, cores: number): CpuCost {
   const growth = (large.maxMs - small.maxMs) / (large.clients - small.clients)
@@ -42,7 +45,7 @@ export function fitCpu(small: MeasuredLoad, large: MeasuredLoad, cores: number):
   }
 }
 
-/** Cores' worth that the load takes. */
+/** Returns the cores that the load uses. */
 export function cpuCores(cost: CpuCost, clients: number, rate: number): number {
   const us = cost.deliveryUs + (cost.deliveryUsPerMillionClients * clients) / 1e6
   return cost.idleCores + (rate * us) / usOfSecond

@@ -3,46 +3,49 @@ import { CarillonError } from '../base/errors.ts'
 import { shortJson } from '../base/shortened.ts'
 
 /**
- * What a host of one kind can do, as it was measured: `carillon plan` computes with these alone. `carillon doctor --measure` writes
- * such a file. Times are of CPU; a gateway is one process.
+ * Measured figures of one kind of host: `carillon plan` uses only these. `carillon doctor
+ * --measure` writes such a file. Times are CPU times; a gateway is one process.
  */
 export interface HostFigures {
-  /** Where the figures come from, for people. */
+  /** Origin of the figures, for display. */
   readonly source: string
   readonly cores: number
   readonly memoryGiB: number
-  /** Of the network card, gigabits a second, in each direction. */
+  /** Speed of the network card in each direction, gigabits a second. */
   readonly nicGbps: number
   readonly gateway: {
-    /** Cores that one gateway can use: 1 where it is one thread. */
+    /** Cores that one gateway can use: 1 if it is one thread. */
     readonly cores: number
-    /** Open files that it may have. */
+    /** Maximum open files. */
     readonly descriptors: number
     /** Resident memory without clients and windows. */
     readonly processMiB: number
   }
   readonly cpu: {
-    /** Cores' worth that goes however little there is to do: fetches, timers. */
+    /** Cores used without load: fetches, timers. */
     readonly idleCores: number
-    /** An event taken in, microseconds. */
+    /** Intake of an event, microseconds. */
     readonly eventUs: number
-    /** An event given to one client, microseconds, while there are few clients. */
+    /** Delivery of an event to one client, microseconds, while there are few clients. */
     readonly deliveryUs: number
-    /** What each further million clients of a gateway adds to that, microseconds. */
+    /** Additional microseconds a delivery for each million clients of a gateway. */
     readonly deliveryUsPerMillionClients: number
-    /** A client that connects, subscription included, microseconds. */
+    /** Connection of a client, including its subscription, microseconds. */
     readonly connectUs: number
   }
   readonly memory: {
-    /** A client in the gateway's process, and in the kernel, bytes. */
+    /** Memory of a client in the gateway's process, and in the kernel, bytes. */
     readonly residentBytes: number
     readonly kernelBytes: number
   }
-  /** The 99th percentile that was measured, ms, and which part of the gateway's cores it used; absent = not measured. */
+  /**
+   * Measured 99th percentile, ms, and share of the gateway's cores used during that; absent = not
+   * measured.
+   */
   readonly latency?: { readonly p99Ms: number; readonly cpuShare: number }
 }
 
-/** What a file must have, and the least that makes sense. */
+/** Required figures of a file, with their minimum. */
 const shape: Readonly<Record<string, Readonly<Record<string, number>> | number | 'text'>> = {
   source: 'text',
   cores: 1,
@@ -53,7 +56,9 @@ const shape: Readonly<Record<string, Readonly<Record<string, number>> | number |
   memory: { residentBytes: 1, kernelBytes: 0 },
 }
 
-/** Throws `bad_request` for a file that can't be read or lacks something. */
+/**
+ * Reads the figures of a file. Throws `bad_request` if the file cannot be read or is incomplete.
+ */
 export function readHostFigures(file: string): HostFigures {
   let parsed: unknown
   try {
@@ -72,7 +77,7 @@ export function readHostFigures(file: string): HostFigures {
 
 function expectValue(file: string, name: string, value: unknown, rule: (typeof shape)[string]): void {
   if (rule === 'text') {
-    if (typeof value !== 'string' || value === '') throw bad(file, `${name}: expected a text, got ${shown(value)}`)
+    if (typeof value !== 'string' || value === '') throw bad(file, `${name}: expected a string, got ${shown(value)}`)
   } else if (typeof rule === 'number') {
     if (typeof value !== 'number' || !Number.isFinite(value) || value < rule) {
       throw bad(file, `${name}: expected a number of at least ${rule}, got ${shown(value)}`)

@@ -3,8 +3,9 @@ import type { HostFigures } from './host-figures.ts'
 import { sessionCost } from './session-cost.ts'
 
 /**
- * MigratoryData's benchmark of 12 million connections on one server (12 cores, 96 GB): each client has a subject of its own and gets one
- * message of 512 bytes a minute. As they published it: clients, messages a second, CPU of the host, mean and largest latency.
+ * MigratoryData's benchmark of 12 million connections on one server (12 cores, 96 GB): each
+ * client has its own subject, and gets one message of 512 bytes a minute. As published: clients,
+ * messages a second, CPU of the host, mean and largest latency.
  */
 export const twelveMillion: readonly MeasuredLoad[] = [
   { clients: 3e6, rate: 50_000, cpuShare: 0.14, meanMs: 5, maxMs: 640 },
@@ -14,10 +15,13 @@ export const twelveMillion: readonly MeasuredLoad[] = [
 ]
 const twelveMillionCores = 12
 
-/** By how much the model, fitted to the first two rows, misses the CPU of the others at most; test/capacity/fit.test.ts holds it. */
+/**
+ * Maximum relative error of the model's CPU for the other rows, fitted to the first two;
+ * test/capacity/fit.test.ts verifies it.
+ */
 export const fitError = 0.12
 
-/** Figures that need no file, by the name that `--host` takes. */
+/** Built-in figures, by the names that `--host` takes. */
 export const knownHosts: Readonly<Record<'carillon' | 'migratorydata-12m', HostFigures>> = {
   carillon: {
     source: 'docs/figures.md: Carillon from Kafka on 2 cores, gateway, clients, publisher and broker together',
@@ -26,10 +30,12 @@ export const knownHosts: Readonly<Record<'carillon' | 'migratorydata-12m', HostF
     nicGbps: 10,
     gateway: { cores: 1, descriptors: 1_048_576, processMiB: sessionCost.processBytes / 2 ** 20 },
     cpu: {
-      // Through the two points that are there: 29.9 us an event at 5,000 a second, 8.08 at 20,058.
+      // A line through the two measured points: 29.9 us an event at 5,000 a second, 8.08 at
+      // 20,058.
       idleCores: 0.145,
       eventUs: 0.83,
-      // Unicast, protobuf over WebSocket, less intake: 11.0 with 1,000 clients, 11.4 with 5,000, which is no growth that was measured.
+      // Unicast, protobuf over WebSocket, minus intake: 11.0 with 1,000 clients, 11.4 with 5,000,
+      // which is no measurable growth.
       deliveryUs: 11.4,
       deliveryUsPerMillionClients: 0,
       connectUs: 113,
@@ -45,12 +51,14 @@ export const knownHosts: Readonly<Record<'carillon' | 'migratorydata-12m', HostF
     gateway: { cores: twelveMillionCores, descriptors: 2 ** 31, processMiB: 0 },
     cpu: {
       ...fitCpu(twelveMillion[0]!, twelveMillion[1]!, twelveMillionCores),
-      // A message is taken in and given out in one figure there.
+      // One published figure covers intake and delivery of a message.
       eventUs: 0,
-      // 30,000 to 40,000 connects a second were shown, with a load beside them that was not: all of its cores at most.
+      // The benchmark shows 30,000 to 40,000 connections a second, besides a load that it does
+      // not state: this assumes that they use all cores at most.
       connectUs: (twelveMillionCores / 35_000) * 1e6,
     },
-    // 3 KB in the kernel as published; resident at most what nine tenths of 96 GB leave to each of 12 million clients.
+    // 3 KB in the kernel, as published. Resident: the most that nine tenths of 96 GB leave for
+    // each of 12 million clients.
     memory: { residentBytes: 4128, kernelBytes: 3072 },
   },
 }

@@ -3,7 +3,7 @@ import { Bench, type Progress } from '../bench/bench.ts'
 import { RateSearch } from '../bench/find.ts'
 import { type Load, loadOf } from '../bench/load/scenario.ts'
 import type { Target } from '../bench/load/target.ts'
-import { cpuOf, maxDescriptors } from '../bench/process/host.ts'
+import { cpuOf, maxConnections } from '../bench/process/host.ts'
 import type { Report } from '../bench/report/report.ts'
 import { Stop } from '../bench/stop.ts'
 import type { HostFigures } from './host-figures.ts'
@@ -17,45 +17,46 @@ import {
 } from './measured-figures.ts'
 
 export interface MeasureOptions {
-  /** At most; fewer where a process may not have as many descriptors. */
+  /** Maximum number of clients; fewer if a process may not have as many descriptors. */
   readonly clients: number
-  /** What the 99th percentile is to be, ms. */
+  /** Target for the 99th percentile, ms. */
   readonly p99Ms: number
   readonly host: HostSize
-  /** A gateway of its own for each load; its clients have subjects of their own. */
+  /** Creates a separate gateway for each load; each of its clients has its own subject. */
   readonly target: () => Target
-  /** Hears of each step. */
+  /** Called with a description of each step. */
   readonly step: (text: string) => void
 }
 
 export interface MeasuredHost {
   readonly figures: HostFigures
   readonly headline: Headline
-  /** Why the figures say more of the load than of the gateway; empty where they don't. */
+  /** Reasons why the figures reflect the load generator rather than the gateway; empty = none. */
   readonly limits: readonly string[]
   readonly clients: number
 }
 
-/** Long enough to count, short enough for someone who waits, s. */
+/** Long enough for a valid measurement, short enough for a waiting user, s. */
 const steady = { warmupS: 1, durationS: 4 } as const
-/** Of a trial of the search for the highest rate. */
+/** Warm-up and duration of one trial in the search for the highest rate, s. */
 const trial = { warmupS: 0.5, durationS: 2.5 } as const
-/** Events a second that hardly anybody follows, twice; with clients; and where the search begins. */
+/**
+ * Events a second: the two intake runs, whose events have few subscribers; the unicast run; and
+ * start and bounds of the search.
+ */
 const rates = { low: 500, high: 4000, unicast: 2000, search: 4000, least: 100, most: 1_000_000 } as const
 const searchMs = 30_000
-/** Less than this of a rate was published: the trial failed, whoever was slow. */
+/** Minimum published share of a rate: with less, the trial failed, whichever side was slow. */
 const leastPublished = 0.98
-/** Of the runs whose events hardly anybody follows: one in fifty is delivered. */
+/** The intake runs: one in fifty of their events is delivered. */
 const few = { clients: 10, subjects: 500 } as const
-/** Descriptors that a gateway needs beside its connections, and some more. */
-const spareDescriptors = 1000
 
 /**
- * Loads the target; the figures are those of its gateway on this host. undefined = interrupted. Rejects with what is wrong where nothing
- * can be measured.
+ * Loads the target and returns the figures of its gateway on this host; undefined = interrupted.
+ * Rejects with the problem if nothing can be measured.
  */
 export async function measureHost(options: MeasureOptions): Promise<MeasuredHost | undefined> {
-  const clients = Math.min(options.clients, maxDescriptors() - spareDescriptors)
+  const clients = Math.min(options.clients, maxConnections())
   const stop = new Stop()
   const interrupt = () => stop.interrupt()
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
@@ -86,7 +87,7 @@ class Measuring {
     this.#progress = { step, connecting: () => {}, second: () => {} }
   }
 
-  /** What events cost that hardly anybody follows. */
+  /** Measures the cost of events with few subscribers. */
   async intake() {
     const load = { ...loadOf('unicast', { clients: few.clients, ...steady }), subjects: few.subjects }
     return this.#with({ ...load, rate: rates.low }, async (bench, openUs) => {
@@ -97,7 +98,7 @@ class Measuring {
     })
   }
 
-  /** What clients cost, and how far it goes. */
+  /** Measures the cost of clients, and the highest rate. */
   async unicast(clients: number, p99Ms: number, openUs: number) {
     const load = loadOf('unicast', { clients, rate: rates.unicast, ...steady })
     return this.#with(load, async (bench, openedUs) => {
@@ -107,7 +108,7 @@ class Measuring {
       return {
         unicast,
         residentBytes: memory.userBytesPerConnection,
-        // Both ends of a connection are on this host.
+        // Both ends of each connection are on this host.
         kernelBytes: memory.kernelBytesPerConnection / 2,
         connectUs: (openedUs - openUs) / (clients - few.clients),
         best,
@@ -115,7 +116,10 @@ class Measuring {
     })
   }
 
-  /** The highest rate that kept the 99th percentile, as far as the time goes: one trial each, since somebody waits. */
+  /**
+   * Finds the highest rate that meets the 99th percentile, as far as the time allows: one trial
+   * for each rate, because the user waits.
+   */
   async #highest(bench: Bench, load: Load, p99Ms: number): Promise<Runs['best']> {
     const search = new RateSearch(rates.search, rates.least, rates.most)
     const endMs = performance.now() + searchMs

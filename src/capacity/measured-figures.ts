@@ -1,51 +1,59 @@
 import { CarillonError } from '../base/errors.ts'
 import type { HostFigures } from './host-figures.ts'
 
-/** What a gateway used at a steady rate of events, each to one client or none. */
+/** CPU that a gateway used at a steady rate of events, each for one client or none. */
 export interface SteadyRun {
-  /** A second. */
+  /** Events and deliveries a second. */
   readonly events: number
   readonly deliveries: number
-  /** Cores' worth of CPU time that the gateway used. */
+  /** Cores that the gateway used. */
   readonly cores: number
 }
 
-/** What was measured on one host, on one gateway at a time. */
+/** Measurements on one host, of one gateway at a time. */
 export interface Runs {
-  /** Events that hardly anybody follows, at a low and at a higher rate. */
+  /** Events with few subscribers, at a low and at a higher rate. */
   readonly low: SteadyRun
   readonly high: SteadyRun
   /** Each event goes to one of `clients`. */
   readonly unicast: SteadyRun
   readonly clients: number
-  /** What a client added to the gateway's memory and, one end, to the kernel's; and what it took of CPU to come, microseconds. */
+  /**
+   * Memory that a client added to the gateway and (one end) to the kernel, bytes, and CPU time of
+   * its connection, microseconds.
+   */
   readonly residentBytes: number
   readonly kernelBytes: number
   readonly connectUs: number
-  /** The gateway before they came, MiB. */
+  /** Memory of the gateway before clients connected, MiB. */
   readonly processMiB: number
-  /** The highest rate that kept the 99th percentile, what that was, and how much of a core it took; absent where none did. */
+  /**
+   * Highest rate that met the 99th percentile, the percentile at that rate, and the cores used;
+   * absent if no rate did.
+   */
   readonly best?: { readonly rate: number; readonly p99Ms: number; readonly cores: number } | undefined
 }
 
-/** What the measured host gives a gateway. */
+/** Resources of the measured host for a gateway. */
 export interface HostSize {
-  /** Whole ones. */
+  /** Whole cores. */
   readonly cores: number
   readonly memoryBytes: number
-  /** Of its fastest card; undefined = no card says its speed. */
+  /** Speed of its fastest card; undefined = no card reports its speed. */
   readonly nicGbps: number | undefined
   readonly descriptors: number
 }
 
-/** A card that does not say its speed is taken for one of so many gigabits a second. */
+/** Assumed speed of a card that does not report it, gigabits a second. */
 const defaultGbps = 10
-/** Times below this come of a difference between runs that agree on no more, microseconds. */
+/** Minimum time, microseconds: smaller values are differences between runs within their error. */
 const leastUs = 0.01
 
 /**
- * The figures of this host. What a delivery costs more with more clients is not in them: with as few connections as one host's loopback has,
- * a difference between runs says more of the runs. Throws `overloaded` where the runs contradict each other, as on a busy host.
+ * Returns the figures of this host. They do not include the growth of a delivery's cost with the
+ * number of clients: with as few connections as the loopback of one host allows, a difference
+ * between runs is mostly noise. Throws `overloaded` if the runs contradict each other, as on a
+ * busy host.
  */
 export function figuresOfRuns(runs: Runs, host: HostSize, source: string): HostFigures {
   const { low, high, unicast, best } = runs
@@ -84,10 +92,10 @@ export function figuresOfRuns(runs: Runs, host: HostSize, source: string): HostF
 
 const rounded = (value: number) => Number(value.toPrecision(3))
 
-/** What people ask first, from the same runs. */
+/** The figures that people ask for first, from the same runs. */
 export interface Headline {
   readonly connectionsPerGiB: number
-  /** Deliveries a second for each core that they took; undefined where no rate kept the 99th percentile. */
+  /** Deliveries a second for each core used; undefined if no rate met the 99th percentile. */
   readonly deliveriesPerCore: number | undefined
 }
 

@@ -1,3 +1,4 @@
+import { mostKept } from '../base/descriptors.ts'
 import { bytes, counted, duration, grouped, roundUp } from '../base/numbers.ts'
 import { sessionLimits } from '../session/options.ts'
 import type { HostFigures } from './host-figures.ts'
@@ -8,16 +9,16 @@ import { wireBytes } from './wire-bytes.ts'
 
 export interface PlanRequest {
   readonly clients: number
-  /** Events that each client gets, a second. */
+  /** Events that each client receives, a second. */
   readonly ratePerClient: number
   /** Clients that each event goes to. */
   readonly fanOut: number
   /** Data of an event, bytes. */
   readonly payloadBytes: number
   readonly p99Ms: number
-  /** Hosts that may be gone at once. */
+  /** Hosts that may fail at the same time. */
   readonly spares: number
-  /** Copies that the broker keeps, and for how long, ms. */
+  /** Replicas in the broker, and retention, ms. */
   readonly replication: number
   readonly retentionMs: number
 }
@@ -32,22 +33,25 @@ export interface PlanLine {
 }
 
 export interface Plan {
-  /** That carry everything, and beside them. */
+  /** Hosts that carry everything, and additional spare hosts. */
   readonly hosts: number
   readonly spares: number
   readonly gatewaysPerHost: number
   readonly slices: number
   readonly partitions: number
-  /** Of each gateway. */
+  /** Windows of each gateway. */
   readonly windows: GatewayWindows
-  /** What ends first, and how near to its ceiling it is with the spares gone, 0 to 1. */
+  /**
+   * The resource that is exhausted first, and its share of its ceiling without the spares, 0 to
+   * 1.
+   */
   readonly binds: { readonly resource: Resource; readonly share: number }
-  /** Parts of a host that are used with the spares gone, and with all hosts there. */
+  /** Used shares of a host's resources, without the spares and with all hosts. */
   readonly used: Readonly<Record<Resource, number>>
   readonly usedByAll: Readonly<Record<Resource, number>>
-  /** Of one host with the spares gone, bytes. */
+  /** Memory of one host without the spares, bytes. */
   readonly memory: { readonly gateways: number; readonly clients: number; readonly kernel: number }
-  /** Of one host with the spares gone, bytes a second. */
+  /** Network traffic of one host without the spares, bytes a second. */
   readonly network: { readonly out: number; readonly in: number }
   readonly broker: {
     readonly eventsPerSecond: number
@@ -57,11 +61,14 @@ export interface Plan {
   }
   readonly settings: readonly string[]
   readonly lines: readonly PlanLine[]
-  /** What the plan does not say, and what it had to assume. */
+  /** Limits and assumptions of the plan. */
   readonly notes: readonly string[]
 }
 
-/** Hosts for the load, from the figures of one. Throws `bad_request` where no number of them carries it. */
+/**
+ * Plans the hosts for a load, from the figures of one. Throws `bad_request` if no number of hosts
+ * suffices.
+ */
 export function makePlan(request: PlanRequest, figures: HostFigures): Plan {
   const deliveries = request.clients * request.ratePerClient
   const wire = wireBytes(request.payloadBytes)
@@ -176,7 +183,7 @@ function memoryLines(figures: HostFigures, { clients }: PlanRequest, cut: Cut, h
   const { memory, gateway, memoryGiB } = figures
   const each = Math.ceil(clients / hosts)
   const own = gatewayBytes(figures, cut)
-  const windows = own === 0 ? 'none of ours' : `${gateway.processMiB} MiB + ${windowSum(cut.windows)}`
+  const windows = own === 0 ? 'not in these figures' : `${gateway.processMiB} MiB + ${windowSum(cut.windows)}`
   const total = cut.gatewaysPerHost * own + each * (memory.residentBytes + memory.kernelBytes)
   return [
     line('memory of a host: gateways', `${cut.gatewaysPerHost} x (${windows})`, bytes(cut.gatewaysPerHost * own)),
@@ -227,7 +234,7 @@ function hostLines({ clients, spares }: PlanRequest, hosts: number, used: Plan['
   return [
     line(
       'hosts',
-      `the fewest that stay below each ceiling; ${resource} binds, at ${percent(share)} of its own`,
+      `the fewest that stay below each ceiling; ${resource} binds, at ${percent(share)} of its ceiling`,
       grouped(hosts),
     ),
     line('hosts with spares', `${grouped(hosts)} + ${grouped(spares)}`, grouped(hosts + spares)),
@@ -269,26 +276,29 @@ function brokerLines(request: PlanRequest, demand: Demand, cut: Cut, all: number
   ]
 }
 
-/** A host goes: its clients connect elsewhere with the CPU that the others have left. */
+/**
+ * Estimates how long reconnection takes after a host failure, with the CPU that the other hosts
+ * have left.
+ */
 function stormLines(figures: HostFigures, demand: Demand, cut: Cut, all: number): PlanLine[] {
   if (all < 2 || figures.cpu.connectUs === 0) return []
   const { cpu, gateway } = figures
   const moved = Math.ceil(demand.clients / all)
   const left = (all - 1) * cut.gatewaysPerHost * gateway.cores * (1 - usage(figures, demand, cut, all - 1).cpu)
-  if (left <= 0) return [line('a host goes', 'the others have no CPU left to take its clients in', 'no end')]
+  if (left <= 0) return [line('a host fails', 'the others have no CPU left for its clients', 'never')]
   const seconds = (moved * cpu.connectUs) / 1e6 / left
   return [
     line(
-      'a host goes',
-      `${grouped(moved)} clients x ${short(cpu.connectUs)} us / ${short(left)} cores that are left`,
-      `${duration(seconds * 1000)} until all are back`,
+      'a host fails',
+      `${grouped(moved)} clients x ${short(cpu.connectUs)} us / ${short(left)} cores left`,
+      `${duration(seconds * 1000)} until all have reconnected`,
     ),
   ]
 }
 
 function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost, windows }: Cut): string[] {
   const each = Math.ceil(clients / gatewaysPerHost)
-  const files = Math.min(gateway.descriptors, roundUp(each + sessionCost.otherDescriptors))
+  const files = Math.min(gateway.descriptors, roundUp(each + mostKept))
   const heapMiB = (sessionCost.processHeapBytes + each * sessionCost.heapBytes) / 2 ** 20
   const sessionMiB = Math.max(sessionLimits.maxTotalSessionMiB, roomyMiB(each))
   const pages = Math.ceil((clients * 16_384) / 4096)
@@ -298,13 +308,13 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
     'fs.file-max = 9223372036854775807',
     'net.ipv4.tcp_notsent_lowat = 16384',
     'net.ipv4.tcp_wmem = 4096 16384 1048576',
-    `net.ipv4.tcp_mem = ${pages} ${Math.ceil(pages * 1.33)} ${pages * 2}, where the kernel's own is less`,
+    `net.ipv4.tcp_mem = ${pages} ${Math.ceil(pages * 1.33)} ${pages * 2}, if the kernel's value is lower`,
     'net.core.somaxconn = 4096',
     'net.ipv4.tcp_syncookies = 1',
-    `net.netfilter.nf_conntrack_max = ${roundUp(2 * clients)}, where a firewall tracks connections`,
+    `net.netfilter.nf_conntrack_max = ${roundUp(2 * clients)}, if a firewall tracks connections`,
     ...[
       `limits.maxSessions: ${files}`,
-      `limits.maxTotalSubscriptions: ${Math.max(sessionLimits.maxTotalSubscriptions, files)}, or as many as they make`,
+      `limits.maxTotalSubscriptions: ${Math.max(sessionLimits.maxTotalSubscriptions, files)}, or as many as clients create`,
       `limits.maxTotalSessionMiB: ${sessionMiB}`,
       ...windowOptions(windows),
     ].map((each) => `${each} (each gateway's configuration)`),
@@ -312,7 +322,7 @@ function settingsOf({ gateway }: HostFigures, clients: number, { gatewaysPerHost
   ]
 }
 
-/** As deploy/systemd/carillon.service has it. */
+/** The limit in deploy/systemd/carillon.service. */
 const advisedDescriptors = 1_048_576
 
 function notesOf(
@@ -321,30 +331,32 @@ function notesOf(
   cut: Cut,
   used: Plan['used'],
 ): string[] {
-  const notes = ['Latency is not predicted: it depends on how evenly events come, and on the network.']
+  const notes = ['Latency is not predicted: it depends on how evenly events arrive, and on the network.']
   if (latency === undefined)
-    notes.push(`The figures say nothing of the 99th percentile, so ${p99Ms} ms is not shown by them.`)
+    notes.push(`The figures do not include the 99th percentile, so they do not support ${p99Ms} ms.`)
   else if (latency.p99Ms > p99Ms) {
-    notes.push(`A 99th percentile of ${p99Ms} ms is not shown: the figures were measured at ${latency.p99Ms} ms.`)
+    notes.push(
+      `The figures do not support a 99th percentile of ${p99Ms} ms: they were measured at ${latency.p99Ms} ms.`,
+    )
   } else if (used.cpu > latency.cpuShare) {
     notes.push(
-      `The figures had ${latency.p99Ms} ms with ${percent(latency.cpuShare)} of the CPU used; here it is ${percent(used.cpu)} with the spares gone, so measure there: carillon doctor --measure.`,
+      `The figures are ${latency.p99Ms} ms with ${percent(latency.cpuShare)} of the CPU used; here it is ${percent(used.cpu)} without the spares, so measure at that load: carillon doctor --measure.`,
     )
   }
   if (binding(used).resource === 'descriptors' && gateway.descriptors < advisedDescriptors) {
     notes.push(
-      `The figures give a process ${grouped(gateway.descriptors)} descriptors: raise that limit before you add hosts (LimitNOFILE=${advisedDescriptors}), and "gateway.descriptors" in the file.`,
+      `The figures limit a process to ${grouped(gateway.descriptors)} descriptors: raise that limit before you add hosts (LimitNOFILE=${advisedDescriptors}), and "gateway.descriptors" in the file.`,
     )
   }
   if (cut.slices > 1) {
     notes.push(
-      `Each gateway of a cluster reads every event, which is too much here: cut the subjects into ${cut.slices} slices, each with a stream, a topic and routes of its own and two gateways or more.`,
+      `Each gateway of a cluster reads every event, which is too much here: divide the subjects into ${cut.slices} slices, each with its own stream, topic and routes, and two or more gateways.`,
     )
   }
   if (cpu.deliveryUsPerMillionClients === 0)
-    notes.push('The figures do not say what a delivery costs more with more clients: the plan takes it as nothing.')
+    notes.push('The figures do not include how the cost of a delivery grows with clients: the plan assumes no growth.')
   notes.push(
-    'TLS, JSON and SSE cost more than the plain WebSockets with protobuf that this counts.',
+    'TLS, JSON and SSE cost more than the plain WebSockets with protobuf that this plan assumes.',
     `Figures: ${source}.`,
   )
   return notes

@@ -3,12 +3,15 @@ import { edgeDefaults } from '../edge/options.ts'
 import { leastMemory, type WindowMemory, windowSettings } from '../log/options.ts'
 import { readBackDefaults } from '../session/options.ts'
 
-/** What a gateway's memory is for beside its process and its clients: two pools that all windows share, and chunks read back. */
+/**
+ * Memory of a gateway besides its process and its clients: two pools that all windows share, and
+ * chunks read back.
+ */
 export interface GatewayWindows extends WindowMemory {
   readonly cacheMiB: number
 }
 
-/** As a configuration has them. */
+/** Returns the sizes in a configuration. */
 export function configuredWindows(config: {
   readonly window: WindowMemory
   readonly readBack: { readonly cacheMiB: number }
@@ -19,7 +22,10 @@ export function configuredWindows(config: {
 
 const usual = configuredWindows({ window: defaultsOf(windowSettings), readBack: readBackDefaults })
 
-/** As a configuration has them by default, or what so many partitions with events of this size need, where that is more. */
+/**
+ * Returns the default sizes, or those that `partitions` with events of this size need if these
+ * are larger.
+ */
 export function plannedWindows(partitions: number, eventBytes: number): GatewayWindows {
   const least = leastMemory(partitions, Math.max(edgeDefaults.maxEventBytes, eventBytes))
   return {
@@ -29,7 +35,7 @@ export function plannedWindows(partitions: number, eventBytes: number): GatewayW
   }
 }
 
-/** What has to be configured, since it is more than the default. */
+/** Returns the options that must be configured, because they exceed the defaults. */
 export function windowOptions(windows: GatewayWindows): string[] {
   const raised = (['windowMiB', 'indexMiB'] as const).filter((name) => windows[name] > usual[name])
   return raised.map((name) => `window.${name}: ${windows[name]}`)

@@ -2,24 +2,24 @@ import { encodeDelivery } from '../wire/delivery.ts'
 import { encodeEvent } from '../wire/envelope.ts'
 import { encodePosition, logOf } from '../wire/token.ts'
 
-/** What an event of so many bytes of data is on its way, bytes. */
+/** Sizes of an event with a given number of data bytes along its way, bytes. */
 export interface WireBytes {
   /** Key and value of its record in the broker. */
   readonly record: number
-  /** Its protobuf frame, with the position. */
+  /** Its protobuf frame, including the position. */
   readonly frame: number
-  /** The frame in a WebSocket on an Ethernet, with all headers, as one segment or more. */
+  /** The frame over WebSocket on Ethernet, with all headers, in one segment or more. */
   readonly onWire: number
-  /** How `onWire` came about. */
+  /** The sum that yields `onWire`. */
   readonly sum: string
 }
 
-/** A subject and an id of usual length: `alarm.zone7.door.c1234567`, a UUID. */
+/** Subject and id of typical length: `alarm.zone7.door.c1234567`, a UUID. */
 const subject = 'alarm.zone7.door.c1234567'
 const id = '5f2b2f0e-3b9a-4f0e-9f6d-0a4d9f6b1c2e'
-/** A place in a log that has run for a while. */
+/** A position in a log that has existed for a while. */
 const place = { stream: 'events', partition: 3, offset: 1e9 }
-/** Of a record in a Kafka batch: lengths, deltas, its part of the batch's own header. */
+/** Overhead of a record in a Kafka batch: lengths, deltas, its share of the batch header. */
 const recordOverhead = 20
 /** Ethernet with preamble and gap 38, IPv4 20, TCP with timestamps 32. */
 const segmentOverhead = 90

@@ -100,10 +100,9 @@ function cpuTable({ cpu, hostIdle }: Report): string {
 }
 
 function verdict({ generator, problems }: Report): string {
-  const limits = generator.limits.map((limit) => `not the fan-out's figures alone: ${limit}`)
+  const limits = generator.limits.map((limit) => `limited outside the gateways: ${limit}`)
   const failed = problems.map((problem) => `FAILED: ${problem}`)
-  if (limits.length + failed.length === 0)
-    return 'Nothing was lost, nothing came twice; the load generator had room left.'
+  if (limits.length + failed.length === 0) return 'Nothing was lost or repeated; the load generator was not the limit.'
   return [...limits, ...failed].join('\n')
 }
 

@@ -69,8 +69,9 @@ export function command(): Command {
   publish.addHelpText(
     'after',
     `
-With --broker, events are published directly to the broker, by the routes of the configuration. If a gateway has the embedded log open, they are
-published through that gateway. The same happens if the gateway on this host listens beyond the loopback interface, where publishing over HTTP is closed.
+Without --broker, events are published through the gateway. If its listener is reachable from outside, where publishing over HTTP is closed, the
+command uses the socket beside its embedded log. With --broker, events are published directly to the broker, by the routes of the configuration.
+If a gateway has that embedded log open, they are published through it.
 
 Examples:
   carillon publish alarm.zone7.door '{"open":true}'

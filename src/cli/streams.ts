@@ -17,7 +17,7 @@ const creation = { withinMs: 5000, everyMs: 50 }
 
 export function command(): Command {
   const command = new Command('carillon streams')
-    .description('List the configured streams on the broker, or create the missing ones.')
+    .description('list (the default): show the configured streams on the broker. create: create the missing ones.')
     .addArgument(choiceArgument('[what]', '', actions).default('list'))
     .option('--print', 'only print the commands that create them')
     .option('--json', 'as JSON')

@@ -15,7 +15,10 @@ const below = -1
 /** On a connection on which each subscription has a position of its own: a WebSocket, or another tab. */
 export class SeparateService implements Service {
   readonly followed: TrackedSubscription
-  /** How many partitions its subscription knows of once that is live: all that they mean for it has been told then. */
+  /**
+   * The number of partitions that the subscription knows of once the gaps of all of them have come. A gateway reports each new partition
+   * that a subject may be in before it delivers anything there. A pattern knows of them once it is live.
+   */
   #count: PartitionCount | undefined
   /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
   #held: (Delivery | Gap)[] = []
@@ -34,6 +37,7 @@ export class SeparateService implements Service {
     if (position === undefined) return this.followed.takeNamed(delivery)
     if (!isNamed(delivery)) return this.#common(delivery, position)
     if (this.#isBeyondDiscarded(delivery, position)) return true
+    if (!isPattern(this.followed.subject)) this.#allTold()
     const room = this.#release(position, delivery.offset)
     return this.followed.take(delivery, position) && room
   }
@@ -65,10 +69,16 @@ export class SeparateService implements Service {
     this.#held = []
     tracked.becameLive()
     const room = this.#takeAll(held)
-    if (this.#count !== undefined) tracked.move({ how: 'on', counts: [this.#count] })
-    this.#count = undefined
+    this.#allTold()
     tracked.sink.live()
     return room ? 'live' : 'full'
+  }
+
+  /** Until this, the token has the previous number, and a gateway reports the partitions that it does not name. */
+  #allTold(): void {
+    if (this.#count === undefined) return
+    this.followed.move({ how: 'on', counts: [this.#count] })
+    this.#count = undefined
   }
 
   /** A delivery to every subscription that is live in its partition and matches. */
@@ -94,11 +104,8 @@ export class SeparateService implements Service {
     if (position !== undefined) this.#forgetHeld(gap, position)
     // It joins in another partition now, and is told to be live there as at the start.
     if (gap.reason === 'repartitioned') tracked.live = false
-    const count = countOf(gap)
-    this.#count = count ?? this.#count
-    // A subject has one partition: there is no other of which it could still be told.
-    const counts = count === undefined || isPattern(tracked.subject) ? [] : [count]
-    const more = leadsBack.has(gap.reason) ? tracked.takeGap(gap, counts) : tracked.takeGapIfNews(gap)
+    this.#count = countOf(gap) ?? this.#count
+    const more = leadsBack.has(gap.reason) ? tracked.takeGap(gap) : tracked.takeGapIfNews(gap)
     return more && room
   }
 

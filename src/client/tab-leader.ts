@@ -1,7 +1,7 @@
 import type { Timing } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import type { Delivery, Gap, ServerFrame } from '../wire/frames.ts'
-import { encodeSaid } from '../wire/partition-counts.ts'
+import { encodeToken } from '../wire/token.ts'
 import type { Refusal, SubscribeRequest } from './connection.ts'
 import type { RelayedGap } from './gap.ts'
 import type { Link } from './link.ts'
@@ -171,8 +171,8 @@ class Relay implements SubscriptionSink {
   }
 
   gap(gap: Gap, move: PositionChange | undefined): boolean {
-    // A gap says how many partitions there are before all of them are told: only a move says that they are.
-    const after = move === undefined ? '' : encodeSaid(move.positions ?? [], move.counts ?? [])
+    // A gap has the number of partitions before all of them are reported. Only a later position change has it after that.
+    const after = move === undefined ? '' : encodeToken(move.positions ?? [])
     this.#positionOwed ||= after !== gap.after
     const relayed: RelayedGap = { ...gap, refs: [this.#ref], after, behind: gap.after }
     this.#tell(relayed)

@@ -1,5 +1,5 @@
 import { type Delivery, type Gap, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
-import { decodeSaid, type PartitionCount, parseAsked } from '../wire/partition-counts.ts'
+import { decodeSaid, parseAsked } from '../wire/partition-counts.ts'
 import { hashOf, isSamePartition, keyOf, type Log, type Position, partitionKeyOf } from '../wire/token.ts'
 import type { Backoff } from './backoff.ts'
 import type { Refusal, SubscribeRequest } from './connection.ts'
@@ -170,8 +170,7 @@ export class TrackedSubscription {
     return this.sink.event(delivery, undefined)
   }
 
-  /** `counts`: what it says of them is all told with it. */
-  takeGap(gap: Gap, counts: readonly PartitionCount[] = []): boolean {
+  takeGap(gap: Gap): boolean {
     const positions = positionsOf(gap)
     // What follows a gap that may lead back is new, whatever its offset. `repartitioned` leads back where it ends below the place there,
     // or in another log; where another tab says so, nothing moves by it.
@@ -183,7 +182,7 @@ export class TrackedSubscription {
       const own = namedKeyOf(gap)
       for (const key of this.seen.keys()) if (key.startsWith(own)) this.seen.delete(key)
     }
-    const move: PositionChange = { how: 'to', positions, counts }
+    const move: PositionChange = { how: 'to', positions }
     this.resumePoint.move(move)
     return this.sink.gap(gap, move)
   }

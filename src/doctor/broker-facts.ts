@@ -3,7 +3,7 @@ import type { StreamSettings } from '../source/settings.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
 import { type RecentRecords, type RecordJudge, readRecent } from './recent-records.ts'
 
-/** What the broker says of itself and the streams; `problem`: why it could not be asked. */
+/** The broker's report on itself and the streams; `problem` = why it could not be asked. */
 export interface BrokerFacts {
   readonly kind: Source['kind']
   readonly name: string
@@ -12,15 +12,15 @@ export interface BrokerFacts {
 }
 
 export interface StreamFacts {
-  /** The configuration's name for it, and the broker's. */
+  /** Name of the stream in the configuration, and of its topic on the broker. */
   readonly name: string
   readonly topic: string
-  /** Absent = the broker has no such stream: `create` is the command that creates it. */
+  /** Absent = the broker has no such stream; `create` is the command that creates it. */
   readonly info?: StreamInfo
   readonly create: string
-  /** It is there and can't be used. */
+  /** Reason why the stream exists but cannot be used. */
   readonly problem?: string
-  /** Why, where it could not be asked for. */
+  /** The settings, or the reason why they could not be read. */
   readonly settings?: StreamSettings | { readonly kind: 'refused'; readonly problem: string }
   readonly recent?: RecentRecords
 }
@@ -30,11 +30,11 @@ export interface StreamConfig {
   readonly name: string
   readonly topic: string
   readonly partitions: number
-  /** Says of a record whether a gateway can use it. */
+  /** Decides whether a gateway can use a record. */
   readonly judge: RecordJudge
 }
 
-/** Asks the broker; never rejects for what the broker does. */
+/** Reads the facts from the broker; never rejects because of the broker. */
 export async function readBrokerFacts(source: Source, streams: readonly StreamConfig[]): Promise<BrokerFacts> {
   const { kind, name } = source
   const found: StreamFacts[] = []

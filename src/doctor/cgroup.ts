@@ -1,18 +1,21 @@
 import type { HostReader } from './host-reader.ts'
 
-/** What this process's cgroups allow, the tightest bound on the way up; undefined = no bound, or none that is shown. */
+/**
+ * Limits of this process's cgroups, the tightest bound of the hierarchy; undefined = no bound, or
+ * none visible.
+ */
 export interface CgroupLimits {
-  /** 0 = no cgroups are shown here. */
+  /** 0 = no cgroups are visible. */
   readonly version: 0 | 1 | 2
   readonly memoryBytes: number | undefined
-  /** Cores' worth of CPU time. */
+  /** CPU time, in cores. */
   readonly cpus: number | undefined
-  /** Threads and processes that may be, and that are. */
+  /** Limit of threads and processes, and their current number. */
   readonly pids: number | undefined
   readonly pidsNow: number | undefined
 }
 
-/** A limit of version 1 that is no limit: the largest number of pages. */
+/** Version 1 shows "no limit" as the largest number of pages; values from here on mean that. */
 const unlimitedBytes = 2 ** 60
 
 export function readCgroup(host: HostReader): CgroupLimits {
@@ -32,7 +35,8 @@ export function readCgroup(host: HostReader): CgroupLimits {
     }
   }
   const of = (controller: string, name: string) => {
-    // Inside of a container the path is the host's, while its own group is mounted at the root.
+    // Inside a container the path is the host's, but the container's own group is mounted at the
+    // root.
     return upwards(paths.get(controller) ?? '/').map((path) => host.read(`${root}/${controller}${path}/${name}`))
   }
   const memory = of('memory', 'memory.limit_in_bytes').map(numberOf)
@@ -53,7 +57,10 @@ export function readCgroup(host: HostReader): CgroupLimits {
   }
 }
 
-/** By controller; '' is version 2's. Lines are `4:memory:/path`, `5:cpu,cpuacct:/path`, `0::/path`. */
+/**
+ * Parses paths by controller; '' is that of version 2. Lines are `4:memory:/path`,
+ * `5:cpu,cpuacct:/path`, `0::/path`.
+ */
 function pathsOf(text = ''): Map<string, string> {
   const lines = text.split('\n').flatMap((line) => {
     const match = /^\d+:([^:]*):(\/.*)$/.exec(line)
@@ -62,19 +69,19 @@ function pathsOf(text = ''): Map<string, string> {
   return new Map(lines.flatMap(([controllers, path]) => controllers.split(',').map((name) => [name, path] as const)))
 }
 
-/** The group's own path and those above it: `/a/b`, `/a`, ``. */
+/** Returns the group's own path and those of its ancestors: `/a/b`, `/a`, ``. */
 function upwards(path: string): string[] {
   const names = path.split('/').filter((name) => name !== '')
   return names.map((_, i) => `/${names.slice(0, names.length - i).join('/')}`).concat('')
 }
 
-/** `max` is no bound. */
+/** Parses a number; `max` means no bound. */
 function numberOf(text: string | undefined): number | undefined {
   const trimmed = text?.trim() ?? ''
   return /^-?\d+$/.test(trimmed) ? Number(trimmed) : undefined
 }
 
-/** `200000 100000`: two cores' worth. */
+/** Parses a quota in cores: `200000 100000` is two. */
 function quotaOf(text: string | undefined): number | undefined {
   const [quota, period] = (text ?? '').trim().split(' ')
   return quota === undefined || quota === 'max' || quota === '' ? undefined : Number(quota) / Number(period)

@@ -1,16 +1,19 @@
+import { mostKept } from '../base/descriptors.ts'
 import { grouped, roundUp } from '../base/numbers.ts'
-import { sessionCost } from '../capacity/session-cost.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { HostLoad } from './load.ts'
 import { absent, sysctlFix } from './sysctl.ts'
 
-/** A connection is a descriptor: of the process, within what any process may have, and of the host. */
+/**
+ * Checks descriptors, of which each connection takes one: the limits of the process, of any
+ * process, and of the host.
+ */
 export function descriptorChecks(facts: HostFacts, load: HostLoad): Finding[] {
   return [openFiles(facts, load), nrOpen(facts, load), fileMax(facts, load)]
 }
 
-const neededBy = ({ clients }: HostLoad) => clients + sessionCost.otherDescriptors
+const neededBy = ({ clients }: HostLoad) => clients + mostKept
 
 function openFiles({ openFiles }: HostFacts, load: HostLoad): Finding {
   const check = 'open files'
@@ -19,9 +22,9 @@ function openFiles({ openFiles }: HostFacts, load: HostLoad): Finding {
   const allowed = Math.max(openFiles.soft, openFiles.hard)
   const needed = neededBy(load)
   const figure = `${grouped(allowed)} for this process`
-  const said = `${grouped(load.clients)} clients take ${grouped(needed)} descriptors, the gateway's own included`
-  if (allowed >= needed) return pass(check, figure, said)
-  const more = `${said}: at the limit, connections fail`
+  const reason = `${grouped(load.clients)} clients take ${grouped(needed)} descriptors, including the gateway's own`
+  if (allowed >= needed) return pass(check, figure, reason)
+  const more = `${reason}: at the limit, connections fail`
   return fail(
     check,
     figure,
@@ -50,12 +53,12 @@ function fileMax({ sysctls }: HostFacts, load: HostLoad): Finding {
   const needed = neededBy(load)
   const fix = sysctlFix(check, '9223372036854775807')
   if (free < needed)
-    return fail(check, figure, `the host has no ${grouped(needed)} descriptors left for the gateway`, fix)
+    return fail(check, figure, `the host has fewer than ${grouped(needed)} descriptors left for the gateway`, fix)
   if (free < 2 * needed) {
     return warn(
       check,
       figure,
-      'a proxy or a load generator on this host takes as many again, and there are not twice as many',
+      'a proxy or a load generator on this host needs as many again, and twice as many are not available',
       fix,
     )
   }

@@ -1,18 +1,18 @@
-/** How a check came out. `unknown`: this host or broker does not show it; the reason says why. */
+/** Result of a check. `unknown`: this host or broker does not show it; the reason says why. */
 export type Level = 'pass' | 'warn' | 'fail' | 'unknown'
 
-/** What a check of the doctor found. */
+/** A finding of the doctor. */
 export interface Finding {
-  /** Of which docs/doctor.md has a row. */
+  /** Name of the check; docs/doctor.md has a row for it. */
   readonly check: string
-  /** The stream that it is about, where it is about one. */
+  /** The stream concerned, if any. */
   readonly stream?: string
   readonly level: Level
-  /** What is there, with its unit. */
+  /** The value found, with its unit. */
   readonly figure: string
-  /** One sentence: why that is good, bad, or not known. */
+  /** One sentence: why that is good, bad, or unknown. */
   readonly reason: string
-  /** A command or a line of a configuration that mends it; '' where nothing has to be done. */
+  /** A command or a line of configuration that fixes it; '' = nothing to do. */
   readonly fix: string
 }
 
@@ -20,7 +20,7 @@ export const pass = (check: string, figure: string, reason: string): Finding => 
   return { check, level: 'pass', figure, reason, fix: '' }
 }
 
-/** `fix` is for a person who wants to know all the same. */
+/** `fix` says where else to look. */
 export const unknown = (check: string, reason: string, fix = ''): Finding => {
   return { check, level: 'unknown', figure: 'unknown', reason, fix }
 }
@@ -33,7 +33,7 @@ export const fail = (check: string, figure: string, reason: string, fix: string)
   return { check, level: 'fail', figure, reason, fix }
 }
 
-/** The gravest level of all, by which a script knows what to do; unknown is no fault. */
+/** Returns the worst level of all, as a result for scripts; unknown is not a fault. */
 export function gravest(findings: readonly Finding[]): Level {
   const levels: readonly Level[] = ['fail', 'warn', 'unknown']
   return levels.find((level) => findings.some((each) => each.level === level)) ?? 'pass'

@@ -5,7 +5,7 @@ import type { HostLoad } from './load.ts'
 import { networkChecks } from './network-checks.ts'
 import { processChecks } from './process-checks.ts'
 
-/** Judges what was found on this host for the load that it is to carry. */
+/** Judges the facts of this host for its intended load. */
 export function hostChecks(facts: HostFacts, load: HostLoad): Finding[] {
   return [...descriptorChecks(facts, load), ...networkChecks(facts, load), ...processChecks(facts, load)]
 }

@@ -1,14 +1,17 @@
+import { type OpenFileLimits, openFileLimits } from '../base/descriptors.ts'
 import { type CgroupLimits, readCgroup } from './cgroup.ts'
 import type { HostReader, Runtime } from './host-reader.ts'
 
-/** What a look at this host found; undefined = it does not show it. */
+/** Facts of this host; undefined = it does not show it. */
 export interface HostFacts {
   readonly platform: string
-  /** Values of the kernel's options by their names as `sysctl` has them: `net.core.somaxconn`. */
+  /** Values of kernel settings by their `sysctl` names: `net.core.somaxconn`. */
   readonly sysctls: ReadonlyMap<string, readonly number[]>
-  /** Descriptors that a process like this one may have; Node raises its own limit to the hard one. */
-  readonly openFiles: { readonly soft: number; readonly hard: number } | undefined
-  /** Network cards; none where only the loopback is shown. */
+  /**
+   * Maximum descriptors of a process like this one; Node raises its soft limit to the hard one.
+   */
+  readonly openFiles: OpenFileLimits | undefined
+  /** Network cards; empty if only the loopback is visible. */
   readonly cards: readonly Card[]
   readonly cpus: number
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number } | undefined
@@ -20,21 +23,21 @@ export interface HostFacts {
 export interface Card {
   readonly name: string
   readonly receiveQueues: number
-  /** The kernel spreads what comes by one queue over several CPUs (RPS). */
+  /** Whether the kernel spreads the packets of one queue over several CPUs (RPS). */
   readonly spread: boolean
-  /** Gigabits a second, where it says so: many virtual ones do not. */
+  /** Gigabits a second, if the card reports it: many virtual ones do not. */
   readonly gbps?: number
 }
 
-/** Whether something keeps the clock right. `by`: who says so; '' = nobody could be asked. */
+/** Whether the clock is synchronized. `by`: the source of the answer; '' = none. */
 export interface ClockSync {
   readonly synchronized: boolean | undefined
   readonly by: string
-  /** How far it is from its source, where that is told. */
+  /** Offset from its time source, ms, if known. */
   readonly offsetMs?: number
 }
 
-/** What is judged, or told to be set, of the kernel's options. */
+/** Kernel settings that are judged, or recommended. */
 export const sysctlNames = [
   'fs.file-max',
   'fs.file-nr',
@@ -56,7 +59,7 @@ export function readHostFacts(host: HostReader): HostFacts {
   return {
     platform: host.platform,
     sysctls: readSysctls(host),
-    openFiles: openFilesOf(host.read('/proc/self/limits')),
+    openFiles: openFileLimits(host.read('/proc/self/limits') ?? ''),
     cards: readCards(host),
     cpus: host.cpus,
     memory: memoryOf(host.read('/proc/meminfo')),
@@ -76,13 +79,6 @@ function readSysctls(host: HostReader): Map<string, readonly number[]> {
   return found
 }
 
-function openFilesOf(limits: string | undefined): HostFacts['openFiles'] {
-  const match = /^Max open files +(\d+|unlimited) +(\d+|unlimited)/m.exec(limits ?? '')
-  if (match === null) return undefined
-  const [soft, hard] = match.slice(1).map((text) => (text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text)))
-  return { soft: soft!, hard: hard! }
-}
-
 function memoryOf(text = ''): HostFacts['memory'] {
   const kib = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1])
   const totalBytes = kib('MemTotal') * 1024
@@ -90,7 +86,10 @@ function memoryOf(text = ''): HostFacts['memory'] {
   return Number.isNaN(totalBytes + availableBytes) ? undefined : { totalBytes, availableBytes }
 }
 
-/** Only cards have a device behind them: bridges, tunnels and the loopback have no queues that matter. */
+/**
+ * Reads the cards. Only cards have a `device`: bridges, tunnels and the loopback have no queues
+ * that matter.
+ */
 function readCards(host: HostReader): Card[] {
   const classes = '/sys/class/net'
   const names = host.list(classes).filter((name) => host.exists(`${classes}/${name}/device`))
@@ -103,7 +102,10 @@ function readCards(host: HostReader): Card[] {
   })
 }
 
-/** The kernel's own answer (adjtimex) needs native code, so those who keep the clock are asked: chrony, then systemd. */
+/**
+ * Asks the services that synchronize the clock, chrony and then systemd, because the kernel's own
+ * answer (adjtimex) needs native code.
+ */
 function readClockSync(host: HostReader): ClockSync {
   const tracking = host.run('chronyc', ['-n', 'tracking'])
   const leap = /^Leap status +: (.+)$/m.exec(tracking ?? '')?.[1]

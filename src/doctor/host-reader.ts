@@ -1,21 +1,21 @@
 export interface Runtime {
   readonly nodeVersion: string
-  /** V8's bound for JavaScript objects, bytes. */
+  /** V8's limit for JavaScript objects, bytes. */
   readonly heapLimitBytes: number
-  /** Options of Node and V8 that were given. */
+  /** Options given to Node and V8. */
   readonly flags: readonly string[]
 }
 
-/** What the facts are read from. */
+/** The system calls that facts are read with. */
 export interface HostReader {
-  /** The file's text; undefined where it is not there or may not be read. */
+  /** Returns the file's text; undefined if it does not exist or is not readable. */
   read(path: string): string | undefined
-  /** Names in a directory; none where it is not there. */
+  /** Returns the names in a directory; empty if it does not exist. */
   list(path: string): readonly string[]
   exists(path: string): boolean
-  /** What a program writes, undefined where there is none or it fails. */
+  /** Returns the output of a program; undefined if it does not exist or fails. */
   run(program: string, args: readonly string[]): string | undefined
-  /** What the directory is on, or will be on; undefined where that can't be told. */
+  /** Returns the file system that the directory is on, or will be on; undefined if unknown. */
   fileSystem(path: string): FileSystem | undefined
   readonly platform: string
   readonly cpus: number
@@ -23,7 +23,7 @@ export interface HostReader {
 }
 
 export interface FileSystem {
-  /** The kernel's number for its kind (statfs). */
+  /** The kernel's number for its type (statfs). */
   readonly type: number
   readonly freeBytes: number
 }

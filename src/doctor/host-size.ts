@@ -1,12 +1,12 @@
 import type { HostSize } from '../capacity/measured-figures.ts'
 import type { HostFacts } from './host-facts.ts'
 
-/** Of a process that may open any number of files. */
+/** Maximum for a process without a limit of open files. */
 const maxDescriptors = 2 ** 31
-/** Where the host does not show how many files a process may open. */
+/** Default if the host does not show the limit of open files. */
 const fewDescriptors = 1024
 
-/** What a host gives a gateway: what the cgroup leaves of it. */
+/** Returns the resources of a host for a gateway, within the limits of its cgroup. */
 export function hostSizeOf({ cgroup, cpus, memory, openFiles, cards }: HostFacts): HostSize {
   const speeds = cards.flatMap(({ gbps }) => (gbps === undefined ? [] : [gbps]))
   const unlimited = Number.POSITIVE_INFINITY

@@ -3,7 +3,7 @@ import type { KafkaSettings } from '../source/settings.ts'
 import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import { type Reach, retentionChecks } from './retention-checks.ts'
 
-/** The topic that is judged. */
+/** The topic to judge. */
 export interface KafkaTopic {
   /** `kafka://h:9092,h2:9092` */
   readonly name: string
@@ -19,14 +19,14 @@ interface Needs extends Reach {
 }
 
 const goodReplicas = 3
-/** What batch and record take beside the event in a request, bytes. */
+/** Bytes of batch and record in a request, besides the event. */
 const recordOverhead = 512
-/** Clocks may differ so much before it is told, ms. */
+/** Difference of clocks that is reported, ms. */
 const clockMs = 1000
 
 export function kafkaChecks(settings: KafkaSettings, of: KafkaTopic, needs: Needs): Finding[] {
   const number = (name: string) => limit(settings.configs.get(name))
-  const mend = (config: string) => alter(of, config)
+  const fix = (config: string) => alter(of, config)
   return [
     replication(settings, of),
     inSync(settings, of),
@@ -36,8 +36,8 @@ export function kafkaChecks(settings: KafkaSettings, of: KafkaTopic, needs: Need
     ...retentionChecks(
       { ageMs: number('retention.ms'), bytes: number('retention.bytes') },
       needs,
-      (ms) => mend(`retention.ms=${ms}`),
-      (size) => mend(`retention.bytes=${size}`),
+      (ms) => fix(`retention.ms=${ms}`),
+      (size) => fix(`retention.bytes=${size}`),
     ),
     cleanup(settings, of),
     recordTime(settings, of),
@@ -46,7 +46,7 @@ export function kafkaChecks(settings: KafkaSettings, of: KafkaTopic, needs: Need
   ]
 }
 
-/** Kafka's -1 is no limit. */
+/** Parses a limit; Kafka's -1 means none. */
 function limit(text: string | undefined): number | undefined {
   const value = Number(text ?? -1)
   return value < 0 ? undefined : value
@@ -64,10 +64,10 @@ function replication({ replicas, brokers }: KafkaSettings, of: KafkaTopic): Find
     brokers < goodReplicas
       ? `three brokers, then kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`
       : `kafka-reassign-partitions.sh ${server(of)} --execute with three replicas for each partition of ${of.topic}`
-  if (replicas >= goodReplicas) return pass(check, figure, 'a broker may go, and one more')
-  const said =
-    replicas === 1 ? 'its events end with that one disk' : 'while one broker is away, the other one is the only copy'
-  return replicas === 1 && brokers > 1 ? fail(check, figure, said, fix) : warn(check, figure, said, fix)
+  if (replicas >= goodReplicas) return pass(check, figure, 'its events survive the loss of two brokers')
+  const reason =
+    replicas === 1 ? 'its events are lost with that one disk' : 'while one broker is down, the other has the only copy'
+  return replicas === 1 && brokers > 1 ? fail(check, figure, reason, fix) : warn(check, figure, reason, fix)
 }
 
 function inSync({ inSync, replicas, leaderless, configs }: KafkaSettings, of: KafkaTopic): Finding {
@@ -85,7 +85,7 @@ function inSync({ inSync, replicas, leaderless, configs }: KafkaSettings, of: Ka
   const figure = `at least ${inSync} of ${replicas}`
   if (inSync < needed)
     return fail(check, figure, `publishing needs ${needed} in sync (min.insync.replicas), so it is refused`, fix)
-  if (inSync < replicas) return warn(check, figure, 'copies are missing or behind now', fix)
+  if (inSync < replicas) return warn(check, figure, 'some copies are missing or behind', fix)
   return pass(check, figure, 'each copy is up to date')
 }
 
@@ -96,21 +96,19 @@ function minInSync({ replicas, configs }: KafkaSettings, of: KafkaTopic): Findin
   const wanted = Math.max(1, replicas - 1)
   const fix = alter(of, `${check}=${wanted}`)
   if (least > replicas)
-    return fail(check, figure, 'there are not so many copies: nothing can be published with acks=all', fix)
+    return fail(check, figure, 'there are fewer copies than that: nothing can be published with acks=all', fix)
   if (replicas === 1) return pass(check, figure, 'there is one copy: see replication')
-  if (least === replicas) return warn(check, figure, 'publishing stops while any one broker is away', fix)
-  if (least === 1)
-    return warn(check, figure, 'an acknowledged event may be on one disk alone, and is gone with it', fix)
-  return pass(check, figure, 'an acknowledged event outlives a broker, and publishing does as well')
+  if (least === replicas) return warn(check, figure, 'publishing stops while any one broker is down', fix)
+  if (least === 1) return warn(check, figure, 'an acknowledged event may be on only one disk, and is lost with it', fix)
+  return pass(check, figure, 'acknowledged events and publishing survive the loss of a broker')
 }
 
 function unclean({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'unclean elections'
   const value = configs.get('unclean.leader.election.enable') ?? 'false'
   if (value !== 'true') return pass(check, 'off', 'a copy that is behind never becomes the leader')
-  const said =
-    'a copy that is behind may become the leader: acknowledged events vanish (clients are told gap rewritten)'
-  return fail(check, 'on', said, alter(of, 'unclean.leader.election.enable=false'))
+  const reason = 'a copy that is behind may become the leader: acknowledged events vanish (clients get gap rewritten)'
+  return fail(check, 'on', reason, alter(of, 'unclean.leader.election.enable=false'))
 }
 
 function transactions({ blocked }: KafkaSettings, of: KafkaTopic): Finding {
@@ -120,12 +118,12 @@ function transactions({ blocked }: KafkaSettings, of: KafkaTopic): Finding {
   const figure = `${counted(offsets, 'offset')} in ${counted(blocked.length, 'partition')} held back`
   const { partition, from } = blocked[0]!
   const where = `--topic ${of.topic} --partition ${partition} --start-offset ${from}`
-  const said = `a transaction that is open for a second or more keeps them from all clients, in partition ${partition} from offset ${from} on`
+  const reason = `a transaction that has been open for a second or more hides them from all clients, in partition ${partition} from offset ${from} on`
   const find = `kafka-transactions.sh ${server(of)} find-hanging --topic ${of.topic}`
   return warn(
     check,
     figure,
-    said,
+    reason,
     `${find}; where its producer is gone: kafka-transactions.sh ${server(of)} abort ${where}`,
   )
 }
@@ -133,10 +131,10 @@ function transactions({ blocked }: KafkaSettings, of: KafkaTopic): Finding {
 function cleanup({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const check = 'cleanup'
   const policy = configs.get('cleanup.policy') ?? 'delete'
-  if (!policy.includes('compact')) return pass(check, policy, 'events go by age and size alone')
-  const said =
-    'of each key only the newest event is kept: a client that comes back misses those between, and is told gap compacted'
-  return warn(check, policy, said, alter(of, 'cleanup.policy=delete'))
+  if (!policy.includes('compact')) return pass(check, policy, 'events are deleted by age and size only')
+  const reason =
+    'only the newest event of each key is kept: a client that comes back misses the earlier ones, without a gap'
+  return warn(check, policy, reason, alter(of, 'cleanup.policy=delete'))
 }
 
 function recordTime({ configs }: KafkaSettings, of: KafkaTopic): Finding {
@@ -144,9 +142,9 @@ function recordTime({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const type = configs.get('message.timestamp.type') ?? 'CreateTime'
   if (type === 'LogAppendTime')
     return pass(check, type, "records have the broker's time: ttl and latency trust one clock")
-  const said =
-    "records have their producers' time: retention, ttl, `after: @time` and latency go by clocks that may be wrong"
-  return warn(check, type, said, alter(of, 'message.timestamp.type=LogAppendTime'))
+  const reason =
+    "records have their producers' time: retention, ttl, `after: @time` and latency depend on clocks that may be wrong"
+  return warn(check, type, reason, alter(of, 'message.timestamp.type=LogAppendTime'))
 }
 
 function eventSize({ configs }: KafkaSettings, of: KafkaTopic, { maxEventBytes }: Needs): Finding {
@@ -156,11 +154,12 @@ function eventSize({ configs }: KafkaSettings, of: KafkaTopic, { maxEventBytes }
   const needed = maxEventBytes + recordOverhead
   if (most >= needed)
     return pass(check, figure, `the largest event (limits.maxEventBytes, ${bytes(maxEventBytes)}) fits`)
-  // A kilobyte less than a limit that both sides have is nobody's mistake.
+  // A limit that is equal on both sides leaves a few bytes too few for the overhead: that is not
+  // worth a warning.
   if (most >= maxEventBytes)
     return pass(check, figure, `all but the very largest events (limits.maxEventBytes, ${bytes(maxEventBytes)}) fit`)
-  const said = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the topic refuses`
-  return warn(check, figure, said, alter(of, `max.message.bytes=${needed}`))
+  const reason = `the gateway takes events of up to ${grouped(maxEventBytes)} bytes (limits.maxEventBytes), which the topic refuses`
+  return warn(check, figure, reason, alter(of, `max.message.bytes=${needed}`))
 }
 
 function clock({ configs }: KafkaSettings, { newestMs }: KafkaTopic, { nowMs }: Needs): Finding {
@@ -172,14 +171,14 @@ function clock({ configs }: KafkaSettings, { newestMs }: KafkaTopic, { nowMs }: 
     return warn(
       check,
       figure,
-      `${whose} clock gave the newest record a time that has not come yet here`,
+      `${whose} clock gave the newest record a time in this host's future`,
       'chronyc tracking on both hosts',
     )
   }
   const reason = "Kafka's answers carry no time; the newest record's is not in this host's future"
   return unknown(
     check,
-    newestMs === undefined ? "Kafka's answers carry no time, and there is no record yet" : reason,
+    newestMs === undefined ? "Kafka's answers carry no time, and there are no records yet" : reason,
     'chronyc tracking on both hosts',
   )
 }

@@ -1,12 +1,12 @@
 import type { GatewayWindows } from '../capacity/windows.ts'
 
-/** What the gateway on this host is to carry, and what it takes by its configuration. */
+/** The intended load of the gateway on this host, and its configured memory and limits. */
 export interface HostLoad {
-  /** Connections at once. */
+  /** Simultaneous connections. */
   readonly clients: number
-  /** When they are full. */
+  /** Its windows, when full. */
   readonly windows: GatewayWindows
-  /** Its limits of sessions. */
+  /** Its session limits. */
   readonly limits: {
     readonly maxSessions: number
     readonly maxTotalSubscriptions: number

@@ -1,22 +1,25 @@
 import { CarillonError } from '../base/errors.ts'
 
-/** What a nats-server's monitoring port tells of its JetStream. */
+/** A nats-server's report on its JetStream, from its monitoring port. */
 export interface NatsMonitor {
-  /** How often it writes to disk what it has acknowledged, ms. */
+  /** Interval at which it syncs acknowledged records to disk, ms. */
   readonly syncIntervalMs: number | undefined
-  /** Each record is on disk before it is acknowledged. */
+  /** Whether each record is on disk before it is acknowledged. */
   readonly syncAlways: boolean
 }
 
 const timeoutMs = 5000
 
-/** Asks `URL/varz`. Rejects with `broker_unavailable` where nothing answers, or no nats-server does. */
+/**
+ * Reads `URL/varz`. Rejects with `broker_unavailable` if nothing answers, or something other than
+ * a nats-server.
+ */
 export async function askMonitor(url: string): Promise<NatsMonitor> {
   const expected = `expected the monitoring port of a nats-server (http_port in its configuration) at ${url}`
   try {
     const response = await fetch(`${url}/varz`, { signal: AbortSignal.timeout(timeoutMs) })
     const { jetstream } = (await response.json()) as { jetstream?: { config?: JetStreamConfig } }
-    if (jetstream === undefined) throw new Error('its answer does not speak of JetStream')
+    if (jetstream === undefined) throw new Error('its answer does not mention JetStream')
     return monitorOf(jetstream.config ?? {})
   } catch (error) {
     const cause = (error as Error).cause ?? error

@@ -5,16 +5,16 @@ import { type Finding, fail, pass, unknown, warn } from './finding.ts'
 import type { HostFacts } from './host-facts.ts'
 import type { HostLoad } from './load.ts'
 
-/** The Node on which uWebSockets.js has a binary, and the tests run. */
+/** The Node version for which uWebSockets.js has a binary, and on which the tests run. */
 const nodeMajor = 22
-/** Of V8's young generation, as bin/carillon sets it. */
+/** Size of V8's young generation, as bin/carillon sets it. */
 const semiSpaceMiB = 32
-/** What a thread pool, V8's workers and the broker's clients take together, and some. */
+/** Threads of the thread pool, V8's workers and the broker's clients together, with a margin. */
 const neededThreads = 64
-/** How far a clock may be off before latencies between hosts mislead, ms. */
+/** Clock offset above which latencies between hosts mislead, ms. */
 const clockMs = 50
 
-/** What the process, its memory and its clock are given. */
+/** Checks the process's version, memory, CPU and clock. */
 export function processChecks(facts: HostFacts, load: HostLoad): Finding[] {
   return [
     node(facts),
@@ -35,8 +35,8 @@ function node({ runtime: { nodeVersion, flags } }: HostFacts): Finding {
     return fail(
       check,
       figure,
-      `the gateway runs on Node ${nodeMajor} alone: uWebSockets.js has no binary for others`,
-      'bin/carillon, which finds the locked one; npm ci brings it',
+      `the gateway needs Node ${nodeMajor}: uWebSockets.js has no binary for other versions`,
+      'bin/carillon, which finds the locked version; npm ci installs it',
     )
   }
   const semiSpace = flags
@@ -46,7 +46,7 @@ function node({ runtime: { nodeVersion, flags } }: HostFacts): Finding {
     return warn(
       check,
       figure,
-      `more than the ${semiSpaceMiB} MiB of bin/carillon makes each collection of the young generation longer: survivors are copied`,
+      `more than the ${semiSpaceMiB} MiB of bin/carillon makes each collection of the young generation take longer, because it copies survivors`,
       'CARILLON_NODE_OPTIONS without --max-semi-space-size',
     )
   }
@@ -55,40 +55,41 @@ function node({ runtime: { nodeVersion, flags } }: HostFacts): Finding {
     return warn(
       check,
       figure,
-      `${slow} is for looking at a gateway, and slows it`,
+      `${slow} is for debugging, and slows the gateway down`,
       'leave it out of CARILLON_NODE_OPTIONS and NODE_OPTIONS',
     )
-  return pass(check, figure, 'the version and options that are tested')
+  return pass(check, figure, 'the tested version and options')
 }
 
 function heap({ runtime: { heapLimitBytes } }: HostFacts, { clients }: HostLoad): Finding {
   const check = 'heap'
   const needed = sessionCost.processHeapBytes + clients * sessionCost.heapBytes
   const figure = `V8 may use ${bytes(heapLimitBytes)}`
-  const said = `${grouped(clients)} sessions are about ${bytes(needed)} of JavaScript objects; windows lie outside`
+  const reason = `${grouped(clients)} sessions are about ${bytes(needed)} of JavaScript objects; windows are outside the heap`
   const fix = `CARILLON_NODE_OPTIONS=--max-old-space-size=${Math.ceil((needed * 2) / 2 ** 20 / 256) * 256}`
-  if (needed > heapLimitBytes) return fail(check, figure, `${said}, so the process would end`, fix)
-  if (needed > heapLimitBytes * 0.7) return warn(check, figure, `${said}: near its end V8 collects all the time`, fix)
-  return pass(check, figure, said)
+  if (needed > heapLimitBytes) return fail(check, figure, `${reason}: the process would run out of memory`, fix)
+  if (needed > heapLimitBytes * 0.7)
+    return warn(check, figure, `${reason}: near the limit V8 collects garbage all the time`, fix)
+  return pass(check, figure, reason)
 }
 
-/** With one subscription each. */
+/** Checks the session limits, for one subscription a session. */
 function sessions({ clients, limits }: HostLoad): Finding {
   const check = 'session limits'
   const { maxSessions, maxTotalSubscriptions, maxTotalSessionMiB } = limits
   const fitting = Math.floor((maxTotalSessionMiB * 2 ** 20) / sessionCost.countedBytes)
   const room = Math.min(maxSessions, maxTotalSubscriptions, fitting)
   const figure = `${grouped(room)} sessions with one subscription each`
-  if (room >= clients) return pass(check, figure, 'the configuration lets all clients in')
+  if (room >= clients) return pass(check, figure, 'the configuration admits all clients')
   const raised = [
     ...(maxSessions < clients ? [`limits.maxSessions: ${clients}`] : []),
     ...(maxTotalSubscriptions < clients ? [`limits.maxTotalSubscriptions: ${clients}`] : []),
     ...(fitting < clients ? [`limits.maxTotalSessionMiB: ${roomyMiB(clients)}`] : []),
   ]
-  return fail(check, figure, `${grouped(clients)} are to come, and the others are refused`, raised.join(', '))
+  return fail(check, figure, `${grouped(clients)} are expected, and the others are refused`, raised.join(', '))
 }
 
-/** Resident and kernel memory of the gateway with its clients. */
+/** Returns the resident and kernel memory of the gateway with its clients, bytes. */
 const neededBytes = ({ clients, windows }: HostLoad) =>
   sessionCost.processBytes + windowBytes(windows) + clients * (sessionCost.residentBytes + sessionCost.kernelBytes)
 
@@ -96,16 +97,17 @@ const sum = (load: HostLoad) =>
   `${bytes(neededBytes(load))} = process ${bytes(sessionCost.processBytes)} + windows ${bytes(windowBytes(load.windows))} (${windowSum(load.windows)}) + ${grouped(load.clients)} clients x ${bytes(sessionCost.residentBytes + sessionCost.kernelBytes)}`
 
 const smaller =
-  'a smaller window.windowMiB or window.indexMiB in the configuration, which costs reads of the broker and no events, or more memory'
+  'a smaller window.windowMiB or window.indexMiB in the configuration, which costs broker reads but no events, or more memory'
 
 function memory({ memory }: HostFacts, load: HostLoad): Finding {
   const check = 'memory'
   if (memory === undefined) return unknown(check, 'this system has no /proc/meminfo')
   const figure = `${bytes(memory.availableBytes)} of ${bytes(memory.totalBytes)} available`
-  const said = `at full load the gateway takes ${sum(load)}`
-  if (neededBytes(load) > memory.totalBytes * 0.9) return fail(check, figure, said, smaller)
-  if (neededBytes(load) > memory.availableBytes) return warn(check, figure, `${said}; as much is not free now`, smaller)
-  return pass(check, figure, said)
+  const reason = `at full load the gateway needs ${sum(load)}`
+  if (neededBytes(load) > memory.totalBytes * 0.9) return fail(check, figure, reason, smaller)
+  if (neededBytes(load) > memory.availableBytes)
+    return warn(check, figure, `${reason}; that much is not available now`, smaller)
+  return pass(check, figure, reason)
 }
 
 function cgroupMemory({ cgroup }: HostFacts, load: HostLoad): Finding {
@@ -119,11 +121,11 @@ function cgroupMemory({ cgroup }: HostFacts, load: HostLoad): Finding {
   const limit = cgroup.memoryBytes
   if (limit === undefined) return pass(check, 'no limit', 'the host decides')
   const needed = neededBytes(load)
-  const said = `at full load the gateway takes ${sum(load)}`
-  if (needed <= limit * 0.85) return pass(check, bytes(limit), said)
+  const reason = `at full load the gateway needs ${sum(load)}`
+  if (needed <= limit * 0.85) return pass(check, bytes(limit), reason)
   const fix = `MemoryMax=${Math.ceil((needed * 1.25) / 2 ** 20)}M in the systemd unit, or the container's limit; or ${smaller}`
-  if (needed > limit) return fail(check, bytes(limit), `${said}: beyond the limit the kernel kills it`, fix)
-  return warn(check, bytes(limit), `${said}: with less than 15 % to spare a storm of clients may reach the limit`, fix)
+  if (needed > limit) return fail(check, bytes(limit), `${reason}: above the limit the kernel kills it`, fix)
+  return warn(check, bytes(limit), `${reason}: with less than 15 % to spare a reconnect storm may reach the limit`, fix)
 }
 
 function cgroupCpu({ cgroup, cpus }: HostFacts): Finding {
@@ -131,25 +133,25 @@ function cgroupCpu({ cgroup, cpus }: HostFacts): Finding {
   if (cgroup.version === 0)
     return unknown(check, 'no cgroups are shown in /proc/self/cgroup and /sys/fs/cgroup', 'cat /sys/fs/cgroup/cpu.max')
   if (cgroup.cpus === undefined)
-    return pass(check, `no quota, ${counted(cpus, 'CPU')}`, 'the gateway is never held back')
-  const figure = `${grouped(cgroup.cpus)} CPUs' worth`
+    return pass(check, `no quota, ${counted(cpus, 'CPU')}`, 'the gateway is never throttled')
+  const figure = `quota of ${counted(cgroup.cpus, 'CPU')}`
   const fix =
-    "CPUQuota=200% in the systemd unit, or no CPU limit for the container: a share (cpu.weight, Kubernetes' requests) never holds back"
+    "CPUQuota=200% in the systemd unit, or no CPU limit for the container: a share (cpu.weight, Kubernetes' requests) never throttles"
   if (cgroup.cpus < 1)
     return fail(
       check,
       figure,
-      'one thread alone uses its quota up and then stands still for the rest of each 100 ms',
+      'one thread can use up the quota, and then the process stops for the rest of each 100 ms',
       fix,
     )
   if (cgroup.cpus < 1.5)
     return warn(
       check,
       figure,
-      "the event loop, V8's collector and the disk's threads share it: bursts stand still for the rest of each 100 ms",
+      "the event loop, V8's collector and the disk's threads share it: after a burst the process stops for the rest of each 100 ms",
       fix,
     )
-  return pass(check, figure, 'room for the event loop and the threads beside it')
+  return pass(check, figure, 'room for the event loop and the other threads')
 }
 
 function cgroupPids({ cgroup }: HostFacts): Finding {
@@ -163,7 +165,7 @@ function cgroupPids({ cgroup }: HostFacts): Finding {
   return fail(
     check,
     figure,
-    `a gateway has up to ${neededThreads} threads, and starts none of them beyond the limit`,
+    `a gateway has up to ${neededThreads} threads, and cannot start any above the limit`,
     `TasksMax=${now + 4 * neededThreads} in the systemd unit; --pids-limit of the container`,
   )
 }
@@ -173,7 +175,7 @@ function clockSync({ clock: { synchronized, by, offsetMs } }: HostFacts): Findin
   if (synchronized === undefined) {
     return unknown(
       check,
-      "neither chronyc nor timedatectl answers here: a container has its host's clock",
+      "neither chronyc nor timedatectl answers here: a container uses its host's clock",
       'chronyc tracking, or timedatectl, on the host itself',
     )
   }
@@ -182,6 +184,6 @@ function clockSync({ clock: { synchronized, by, offsetMs } }: HostFacts): Findin
   if (!synchronized)
     return warn(check, figure, 'latencies, ttl and the times of events compare clocks of several hosts', fix)
   if ((offsetMs ?? 0) > clockMs)
-    return warn(check, figure, 'latencies between hosts are off by as much', 'chronyc makestep')
-  return pass(check, figure, 'latencies between hosts can be believed')
+    return warn(check, figure, 'latencies between hosts are wrong by as much', 'chronyc makestep')
+  return pass(check, figure, 'latencies between hosts are reliable')
 }

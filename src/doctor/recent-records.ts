@@ -3,22 +3,23 @@ import type { SourceRecord } from '../log/record.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
 
 /**
- * Why a gateway can't use a record; undefined = it can. `misplaced`: it is not where the routes look for its subject. Records of one `kind`
- * have one fault, of which the last one's cause says the most.
+ * Returns why a gateway cannot use a record; undefined = it can. `misplaced`: it is not where the
+ * routes look for its subject. Records of one `kind` have one fault; the cause of the last one is
+ * the most precise.
  */
 export type RecordJudge = (
   record: SourceRecord,
   partitions: number,
 ) => { readonly misplaced: boolean; readonly kind: string; readonly cause: string } | undefined
 
-/** What the newest records of a stream are like. */
+/** Sample of the newest records of a stream. */
 export interface RecentRecords {
   readonly looked: number
-  /** Record time of the newest, Unix ms. */
+  /** Record time of the newest record, Unix ms. */
   readonly newestMs: number | undefined
-  /** What is wrong with some of them, the most frequent first. */
+  /** Faults of some of the records, the most frequent first. */
   readonly faults: readonly RecordFault[]
-  /** Why they could not be read. */
+  /** Reason why they could not be read. */
   readonly problem?: string
 }
 
@@ -26,15 +27,15 @@ export interface RecordFault {
   readonly misplaced: boolean
   readonly cause: string
   readonly count: number
-  /** Where the first of them is: `3@1041`. */
+  /** Position of the first of them: `3@1041`. */
   readonly example: string
 }
 
-/** Of each partition, and partitions in all: what is looked at is a sample. */
+/** Size of the sample: records of each partition, and number of partitions. */
 const recordsEach = 200
 const mostPartitions = 32
 const chunkBytes = 1 << 20
-/** Kinds of faults that are told apart. */
+/** Maximum kinds of faults that are distinguished. */
 const mostFaults = 16
 
 /** Reads the newest records of each partition. Rejects as Source does. */

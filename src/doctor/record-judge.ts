@@ -3,7 +3,7 @@ import type { RoutingTable } from '../routing/table.ts'
 import type { StreamFormat } from '../wire/stream-format.ts'
 import type { RecordJudge } from './recent-records.ts'
 
-/** Judges records as the gateway that has this configuration would. */
+/** Returns a judge that decides as a gateway with this configuration would. */
 export function recordJudge(
   stream: string,
   format: StreamFormat,
@@ -16,7 +16,8 @@ export function recordJudge(
     if (reason === undefined) return undefined
     const cause = intake.cause(record, reason, partitions)
     const misplaced = reason === 'misrouted'
-    // What places keys elsewhere is told by many of them.
+    // How a producer places keys shows only in many of its records, so misplaced records with a
+    // key are one kind.
     const kind = misplaced && record.keyEnd > record.keyStart ? reason : cause
     return { misplaced, kind, cause }
   }

@@ -1,63 +1,67 @@
 import { bytes, duration } from '../base/numbers.ts'
 import { type Finding, fail, pass, warn } from './finding.ts'
 
-/** What a log keeps; undefined = no limit. */
+/** Retention of a log; undefined = no limit. */
 export interface Kept {
   readonly ageMs: number | undefined
-  /** Of a partition. */
+  /** Retention size of a partition. */
   readonly bytes: number | undefined
 }
 
-/** What reads back from it. */
+/** How far back gateways and clients read. */
 export interface Reach {
   readonly fillAgeMs: number
   readonly maxAgeMs: number
   readonly windowBytes: number
 }
 
-/** A client that is away longer than this is away for longer than a tunnel or a lift. */
+/** A longer absence is more than a tunnel or a lift, ms. */
 const shortMs = 3_600_000
 
-/** Age against what clients and starting gateways ask for. `mendAge` and `mendBytes` write the command. */
+/**
+ * Compares retention with the needs of clients and starting gateways. `fixAge` and `fixBytes`
+ * return the command.
+ */
 export function retentionChecks(
   kept: Kept,
   reach: Reach,
-  mendAge: (ms: number) => string,
-  mendBytes: (size: number) => string,
+  fixAge: (ms: number) => string,
+  fixBytes: (size: number) => string,
 ): Finding[] {
-  return [age(kept, reach, mendAge), size(kept, reach, mendBytes)]
+  return [age(kept, reach, fixAge), size(kept, reach, fixBytes)]
 }
 
 function age(
   { ageMs = Number.POSITIVE_INFINITY }: Kept,
   { fillAgeMs, maxAgeMs }: Reach,
-  mend: (ms: number) => string,
+  fix: (ms: number) => string,
 ): Finding {
   const check = 'retention'
   const figure = duration(ageMs)
   if (ageMs < fillAgeMs) {
-    const said = `a starting gateway reads back ${duration(fillAgeMs)} (window.fillAgeMs), and clients that were away for longer than the log have a gap`
-    return fail(check, figure, said, mend(Math.max(fillAgeMs, maxAgeMs, 24 * shortMs)))
+    const reason = `a starting gateway reads back ${duration(fillAgeMs)} (window.fillAgeMs), and clients that were away for longer than the log's retention get a gap`
+    return fail(check, figure, reason, fix(Math.max(fillAgeMs, maxAgeMs, 24 * shortMs)))
   }
   if (ageMs < maxAgeMs) {
-    const said = `clients may ask for ${duration(maxAgeMs)} (readBack.maxAgeMs), which the log does not have: they are told gap retention`
-    return warn(check, figure, said, mend(maxAgeMs))
+    const reason = `clients may ask for ${duration(maxAgeMs)} (readBack.maxAgeMs), which the log does not keep: they get gap retention`
+    return warn(check, figure, reason, fix(maxAgeMs))
   }
   if (ageMs < shortMs)
     return warn(
       check,
       figure,
-      'who is away for longer is told gap retention: a phone sleeps for hours',
-      mend(24 * shortMs),
+      'clients that are away for longer get gap retention: a phone sleeps for hours',
+      fix(24 * shortMs),
     )
-  return pass(check, figure, 'who is away for no longer misses nothing')
+  return pass(check, figure, 'clients that are away for no longer miss nothing')
 }
 
-function size({ bytes: limit }: Kept, { windowBytes }: Reach, mend: (size: number) => string): Finding {
+function size({ bytes: limit }: Kept, { windowBytes }: Reach, fix: (size: number) => string): Finding {
   const check = 'retention size'
-  if (limit === undefined) return pass(check, 'unlimited', 'age alone bounds the log')
+  if (limit === undefined) return pass(check, 'unlimited', 'only age bounds the log')
   const figure = `${bytes(limit)} a partition`
-  if (limit >= windowBytes) return pass(check, figure, `more than a gateway holds in memory (${bytes(windowBytes)})`)
-  const said = `the log is shorter than the window of a gateway in memory (${bytes(windowBytes)}): a restarted gateway knows less than before`
-  return warn(check, figure, said, mend(windowBytes * 4))
+  if (limit >= windowBytes)
+    return pass(check, figure, `at least what a gateway holds in memory (${bytes(windowBytes)})`)
+  const reason = `the log is smaller than a gateway's window in memory (${bytes(windowBytes)}): a restarted gateway has less than before`
+  return warn(check, figure, reason, fix(windowBytes * 4))
 }

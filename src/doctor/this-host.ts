@@ -5,10 +5,10 @@ import { dirname } from 'node:path'
 import { getHeapStatistics } from 'node:v8'
 import type { FileSystem, HostReader } from './host-reader.ts'
 
-/** How long a program that is asked about the clock may take, ms. */
+/** Timeout of a program that is asked about the clock, ms. */
 const askMs = 2000
 
-/** The host that this process is on. */
+/** Returns the reader for the host that this process is on. */
 export function thisHost(): HostReader {
   return {
     read: (path) => attempt(() => readFileSync(path, 'utf8')),
@@ -28,7 +28,7 @@ export function thisHost(): HostReader {
   }
 }
 
-/** What can't be had is not there. */
+/** Returns undefined instead of throwing. */
 function attempt<T>(look: () => T): T | undefined {
   try {
     return look()
@@ -37,7 +37,9 @@ function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-/** Of the path itself or, while it is not there, of what it will be in. */
+/**
+ * Returns the file system of the path or, if it does not exist, of its nearest existing parent.
+ */
 function fileSystem(path: string): FileSystem | undefined {
   if (!existsSync(path) && dirname(path) !== path) return fileSystem(dirname(path))
   const stat = attempt(() => statfsSync(path))

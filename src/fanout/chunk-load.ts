@@ -67,7 +67,7 @@ export async function loadChunk(
  * that: a server clock that was set back looks the same, and so do times more than 24 days apart
  * (`RecordTimes`).
  */
-async function isOfAnotherHistory(intake: StreamIntake, feed: PartitionFeed, chunk: Window): Promise<boolean> {
+export async function isOfAnotherHistory(intake: StreamIntake, feed: PartitionFeed, chunk: Window): Promise<boolean> {
   const at = knownUpTo(chunk)
   const generation = chunk.generationAt(at)
   if (generation === unknownGeneration) return false

@@ -3,6 +3,7 @@ import { Window } from '../log/window.ts'
 import { type PoolOptions, WindowPool } from '../log/window-pool.ts'
 import { ByteRate } from './byte-rate.ts'
 import type { Feeds } from './feeds.ts'
+import type { LeftOver } from './fill.ts'
 import { type ChunkOptions, noLimit } from './options.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
@@ -12,10 +13,9 @@ import type { PartitionFeed } from './partition-feed.ts'
  */
 const maxFloorAgeMs = 10_000
 
-interface Chunk {
-  readonly feed: PartitionFeed
-  readonly rewrites: number
-  readonly window: Window
+interface Chunk extends LeftOver {
+  /** Whether its memory belongs to the chunks and is used again. */
+  readonly isOwn: boolean
 }
 
 /** Start of the records of a partition that are young enough. */
@@ -117,9 +117,24 @@ export class Chunks {
       throw error
     }
     this.#rate.take(bytes - chunkBytes)
-    this.#chunks.push({ feed, rewrites, window })
-    if (this.#chunks.length > this.#options.chunks) this.#spare.push(this.#chunks.shift()!.window)
+    this.#add({ feed, rewrites, window, isOwn: true })
     return window
+  }
+
+  /** Keeps a stretch that a fill has read as a chunk. Its memory belongs to the windows, which may take it back. */
+  keep(stretch: LeftOver): void {
+    const { window } = stretch
+    window.seal()
+    if (window.size === 0 || this.#closed) window.close()
+    else this.#add({ ...stretch, isOwn: false })
+  }
+
+  #add(chunk: Chunk): void {
+    this.#chunks.push(chunk)
+    if (this.#chunks.length <= this.#options.chunks) return
+    const { window, isOwn } = this.#chunks.shift()!
+    if (isOwn) this.#spare.push(window)
+    else window.close()
   }
 
   close(): void {

@@ -101,9 +101,9 @@ export class Feeds {
     return this.#intake(feed).offsets(feed.partition)
   }
 
-  /** Whether each stream has been described by the broker, or found missing. */
+  /** Whether each stream has been described by the broker, found missing, or refused. */
   get known(): boolean {
-    return [...this.streams.values()].every(({ info, condition }) => info !== undefined || condition === 'missing')
+    return [...this.streams.values()].every(({ known }) => known)
   }
 
   /** Returns current problems of streams; `nowMs` is Unix ms. */

@@ -54,7 +54,8 @@ export interface ServedPartition {
 export class PartitionFeed {
   readonly stream: string
   readonly partition: number
-  readonly window: Window
+  /** Another one only before somebody reads. */
+  window: Window
   readonly hub: Hub
   readonly instruments: StreamInstruments
   phase: FeedPhase = 'absent'
@@ -120,6 +121,12 @@ export class PartitionFeed {
     this.hub = new Hub((bytes) => seededHash(bytes, 0, bytes.length, options.seed))
     this.nameHash = hashOf(stream)
     this.incarnationHash = hashOf(incarnation)
+  }
+
+  /** Replaces the window, and closes the previous one. No reader may stand in the partition. */
+  adopt(window: Window): void {
+    this.window.close()
+    this.window = window
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import { CarillonError } from '../base/errors.ts'
+import { CarillonError, errors } from '../base/errors.ts'
 import type { RejectReason } from '../base/reject-reasons.ts'
 import type { Entry, EntrySink, RejectedRecord } from '../intake/entries.ts'
 import { retryMs, StreamIntake, type StreamIntakeOptions } from '../intake/stream-intake.ts'
@@ -10,7 +10,7 @@ import type { Offsets, StreamInfo, TailState } from '../source/source.ts'
 import type { StreamInstruments } from '../telemetry/instruments.ts'
 import type { StreamTraces } from '../telemetry/stream-traces.ts'
 import { maySample } from '../telemetry/trace-context.ts'
-import { fillWindow } from './fill.ts'
+import { fillWindow, type LeftOver } from './fill.ts'
 import { type FillOptions, fillDefaults, noFill } from './options.ts'
 import { OutgoingRecord } from './outgoing-record.ts'
 import { PartitionFeed } from './partition-feed.ts'
@@ -22,6 +22,8 @@ export interface StreamFeedOptions extends Omit<StreamIntakeOptions, 'seed'> {
   readonly window: WindowOptions
   /** How much to read into the windows before serving clients; default fillDefaults. */
   readonly fill?: FillOptions
+  /** Receives what a fill has read and could not use, see `fillWindow`. */
+  readonly leftOver: (stretch: LeftOver) => void
   /**
    * Called when the partition count has changed: subscriptions must move to their subjects'
    * current partitions.
@@ -47,6 +49,8 @@ export class StreamFeed implements EntrySink {
   detail = 'not asked yet'
   /** Whether all partitions have been read since this gateway started. */
   wasRead = false
+  /** The broker refused it for good before it could be served. */
+  #isRefused = false
   readonly #options: StreamFeedOptions
   readonly #clock: Clock
 
@@ -72,8 +76,15 @@ export class StreamFeed implements EntrySink {
    */
   requireInfo(): StreamInfo {
     if (this.info !== undefined) return this.info
-    const code = this.condition === 'missing' ? 'stream_missing' : 'broker_unavailable'
+    const { condition } = this
+    const passing = condition === 'missing' ? 'stream_missing' : 'broker_unavailable'
+    const code = this.#isRefused ? 'stream_unusable' : passing
     throw new CarillonError(code, `stream ${this.name} is not available yet: ${this.detail}`, { retryAfterMs: retryMs })
+  }
+
+  /** Whether the broker has described the stream, said that it is missing, or refused it for good. */
+  get known(): boolean {
+    return this.info !== undefined || this.condition === 'missing' || this.#isRefused
   }
 
   /** Returns the partition's feed. Throws while clients can't subscribe there. */
@@ -98,6 +109,12 @@ export class StreamFeed implements EntrySink {
   }
 
   // EntrySink
+
+  unopened(error: unknown): void {
+    const isSaid = error instanceof CarillonError
+    this.#isRefused = isSaid && (error.code === 'stream_unusable' || errors[error.code].retry === 'no')
+    this.state('away', error instanceof Error ? error.message : String(error))
+  }
 
   async opened(info: StreamInfo, bounds: readonly Offsets[]): Promise<void> {
     this.#addPartitions(info)
@@ -175,6 +192,7 @@ export class StreamFeed implements EntrySink {
     const changed = state !== this.condition
     if (state === 'up') this.wasRead = true
     this.condition = state
+    if (state !== 'away') this.#isRefused = false
     this.detail = detail
     const { logger } = this.#options
     if (changed && state === 'away') this.instruments.outages++
@@ -235,7 +253,8 @@ export class StreamFeed implements EntrySink {
   #fill(feed: PartitionFeed, bounds: Offsets, ageMs?: number): Promise<boolean> {
     const all = this.#options.fill ?? fillDefaults
     const share = { ageMs: ageMs ?? all.ageMs, budgetMs: all.budgetMs / this.partitions.length }
-    return fillWindow({ intake: this.intake, feed, clock: this.#clock }, bounds, share)
+    const { leftOver } = this.#options
+    return fillWindow({ intake: this.intake, feed, clock: this.#clock, leftOver }, bounds, share)
   }
 
   /** Publishes a record whose publisher asked for a trace. */

@@ -12,18 +12,18 @@ import type { QuotaPauses } from './quotas.ts'
 import { type ListenerState, readiness } from './readiness.ts'
 import { type Shared, version } from './surroundings.ts'
 
-/** What health, metrics and the admin API tell of. */
+/** Parts that health, metrics and the admin API report on. */
 interface Watched {
   readonly source: Source
   readonly serving: Serving
   readonly quotas: QuotaPauses
   readonly process: ProcessInstruments
   readonly isLeaving: () => boolean
-  /** undefined until clients are let in. */
+  /** undefined until clients are admitted. */
   readonly edge: () => Pick<Edge, 'counters' | 'paused' | 'maxConnections'> | undefined
 }
 
-/** The listener for operators; rejects with `listen_failed`. */
+/** Opens the listener for operators; rejects with `listen_failed`. */
 export function openAdminOf(shared: Shared, watched: Watched): Promise<Admin> {
   const { id, startedMs, config, clock, routing, instruments } = shared
   const { source, serving, quotas } = watched

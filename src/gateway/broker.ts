@@ -4,7 +4,7 @@ import type { Source, Throttle } from '../source/source.ts'
 import type { QuotaPauses } from './quotas.ts'
 import type { Shared } from './surroundings.ts'
 
-/** The broker that the configuration names. */
+/** Opens the broker that the configuration names. */
 export function openBroker({ config, clock, logger }: Shared, quotas: QuotaPauses): Promise<Source> {
   const log = (level: 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>) => {
     logger.log(level, message, fields)

@@ -13,7 +13,7 @@ import type { PublishTraces } from '../telemetry/publish-traces.ts'
 import { descriptorsForClients } from './open-files.ts'
 import type { Shared } from './surroundings.ts'
 
-/** What clients are served and published for from. */
+/** The parts that the edge serves and publishes from. */
 interface Behind {
   readonly source: Source
   readonly serving: Serving
@@ -21,7 +21,7 @@ interface Behind {
   readonly traces: PublishTraces | undefined
 }
 
-/** The listener for clients; rejects with `listen_failed`. */
+/** Opens the listener for clients; rejects with `listen_failed`. */
 export function openEdge(shared: Shared, behind: Behind): Promise<Edge> {
   const { clock, random, logger } = shared
   const { listen, tlsCert, tlsKey, allowOrigin, dev, heartbeatMs, limits } = shared.config
@@ -43,7 +43,10 @@ export function openEdge(shared: Shared, behind: Behind): Promise<Edge> {
   )
 }
 
-/** The embedded log is open in this process alone: commands on this host that want to write to it come here. */
+/**
+ * Returns the access for commands on this host that write to an embedded log: only this process
+ * has the log open.
+ */
 function localAccess({ config }: Shared, serving: Serving): LocalAccess | undefined {
   const socket = localSocket(config.broker)
   if (socket === undefined) return undefined
@@ -54,11 +57,18 @@ function localAccess({ config }: Shared, serving: Serving): LocalAccess | undefi
   return { socket, streams }
 }
 
-/** A stream that its broker does not tell of within this time is refused: the client can ask elsewhere. */
+/**
+ * A stream that its broker does not report within this time is refused: the client can try
+ * another gateway.
+ */
 const knownWithinMs = 5000
 const lookEveryMs = 20
 
-/** Whoever comes back to a gateway that has just started need not be told that it knows nothing yet. */
+/**
+ * Calls `known` once the streams are known, or after `knownWithinMs`. Until then clients that
+ * come back to a starting gateway wait, instead of being refused. Returns a function that cancels
+ * the wait.
+ */
 function whenKnown(isKnown: () => boolean, clock: Clock, known: () => void): () => void {
   const deadlineMs = clock.monotonicMs() + knownWithinMs
   let cancel = () => {}

@@ -14,22 +14,26 @@ import { makeServing } from './serving.ts'
 import { type GatewaySurroundings, type Shared, shared } from './surroundings.ts'
 import { openTracing } from './tracing.ts'
 
-/** One gateway, running. */
+/** A running gateway. */
 export interface Gateway {
-  /** Where clients connect: `http://127.0.0.1:8080`. */
+  /** URL for clients: `http://127.0.0.1:8080`. */
   readonly listen: string
-  /** Health, metrics, admin API: `http://127.0.0.1:8081`. */
+  /** URL of health, metrics and the admin API: `http://127.0.0.1:8081`. */
   readonly admin: string
-  /** Says goodbye to all clients, within `drainMs`, and releases ports, connections and files. `signal`: what asked for it, for the log. */
+  /**
+   * Ends all sessions within `drainMs`, and releases ports, connections and files. `signal` is
+   * the cause, for the log.
+   */
   close(signal?: string): Promise<void>
 }
 
-/** How long the admin listener may take to answer what is under way, ms. */
+/** Time for the admin listener to answer requests in progress, ms. */
 const adminCloseMs = 1000
 
 /**
- * Builds, wires and starts everything. Resolves once both listeners are open, whether the broker is there or not (`/readyz` says);
- * rejects with `listen_failed`, `storage_locked` and the like, with nothing left behind.
+ * Builds, wires and starts everything. Resolves once both listeners are open, even if the broker
+ * is not reachable (`/readyz` reports that). Rejects with `listen_failed`, `storage_locked` and
+ * the like, after closing everything that was open.
  */
 export async function startGateway(config: Config, surroundings: GatewaySurroundings = {}): Promise<Gateway> {
   const common = shared(config, surroundings)
@@ -38,14 +42,14 @@ export async function startGateway(config: Config, surroundings: GatewaySurround
     await gateway.start()
   } catch (error) {
     await gateway.close().catch((failure: unknown) => {
-      common.logger.log('warn', `what was open when the start failed did not close: ${String(failure)}`)
+      common.logger.log('warn', `closing after the failed start failed too: ${String(failure)}`)
     })
     throw error
   }
   return gateway
 }
 
-/** Its parts, opened and closed in order. */
+/** The gateway's parts, opened and closed in order. */
 class RunningGateway implements Gateway {
   listen = ''
   admin = ''

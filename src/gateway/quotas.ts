@@ -4,9 +4,9 @@ import type { Throttle } from '../source/source.ts'
 import type { GatewayInstruments } from '../telemetry/instruments.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
-/** A shorter pause is nothing that an operator should look at, ms. */
+/** Minimum pause that an operator should look at, ms. */
 const notableMs = 1000
-/** A quota that stays too low is logged at most so often for each use, ms. */
+/** Minimum interval of log messages for each use, ms. */
 const logMs = 60_000
 
 interface Pause {
@@ -14,7 +14,10 @@ interface Pause {
   readonly throttle: Throttle
 }
 
-/** The pauses that brokers ask for because a quota is used up: counted, logged, and told in `/readyz` while they last. */
+/**
+ * Tracks the pauses that brokers ask for because a quota is used up: counts and logs them, and
+ * reports them in `/readyz` while they last.
+ */
 export class QuotaPauses {
   readonly #clock: Clock
   readonly #logger: Logger
@@ -36,7 +39,7 @@ export class QuotaPauses {
     this.#logger.every({ key: `quota ${use}`, ms: logMs }, 'warn', said(throttle, ms))
   }
 
-  /** For people: those that last; empty = none does. */
+  /** Returns descriptions of the current pauses; empty = none. */
   now(): string[] {
     const nowMs = this.#clock.monotonicMs()
     return [...this.#pauses.values()].flatMap(({ untilMs, throttle }) =>

@@ -6,7 +6,7 @@ import { type Shared, version } from './surroundings.ts'
 
 const mib = 1 << 20
 
-/** All between the broker and the transports, as the configuration wants it. */
+/** Builds everything between the broker and the transports, as configured. */
 export function makeServing({ id, config, instruments, ...contracts }: Shared, source: Source): Serving {
   const { heartbeatMs, limits, streams, createTopics, window, readBack } = config
   const options: ServingOptions = {

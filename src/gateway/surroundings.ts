@@ -15,11 +15,11 @@ export interface GatewaySurroundings {
   readonly logger?: Logger
 }
 
-/** What the parts of one gateway share. */
+/** Resources that the parts of one gateway share. */
 export interface Shared {
-  /** Of this process, until it ends. */
+  /** Id of this process; it does not change. */
   readonly id: string
-  /** Of the monotonic clock, ms. */
+  /** Start on the monotonic clock, ms. */
   readonly startedMs: number
   readonly config: Config
   readonly clock: LoopClock

@@ -3,7 +3,7 @@ import { traceExport } from '../telemetry/trace-options.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import { type Shared, version } from './surroundings.ts'
 
-/** Traces where the OTEL_* variables ask for them; nothing of their SDK is loaded otherwise. */
+/** Opens tracing if the OTEL_* variables ask for it; otherwise nothing of their SDK is loaded. */
 export async function openTracing(shared: Shared, source: Source): Promise<Tracing | undefined> {
   const { id, config, clock, logger, instruments } = shared
   const to = traceExport(process.env, (message) => logger.log('warn', message))

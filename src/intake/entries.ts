@@ -24,6 +24,8 @@ export interface RejectedRecord {
  * format. Calls are synchronous. Those for one partition come in the order of its log.
  */
 export interface EntrySink {
+  /** The stream could not be opened, and why; the intake retries. */
+  unopened(error: unknown): void
   /**
    * First call: the stream is available. Resolves when the sink has loaded as much of the past as
    * it wants.
@@ -55,6 +57,8 @@ export interface ChunkSink {
   entry(entry: Entry): boolean
   rejected(record: RejectedRecord, reason: RejectReason): void
   lost(from: number, to: number, reason: UnreadableReason): void
+  /** True = nothing more is wanted, see `RangeSink.full`. */
+  readonly full?: boolean
 }
 
 export interface ChunkEnd {

@@ -38,7 +38,7 @@ export class RawComposer implements Composer, HeaderSink {
    */
   constructor(format: StreamFormat, prefix: string, template: SubjectTemplate | undefined) {
     this.#prefix = Buffer.from(prefix)
-    this.#subject = template && new SubjectComposer(template)
+    this.#subject = template && new SubjectComposer(template, format.maxJsonBytes)
     this.#contentType = ByteRange.of(format.contentType)
     this.#filter = new HeaderFilter(format.headers)
     this.#frame = format.framing === 'confluent' ? new ConfluentFrame() : undefined

@@ -107,7 +107,7 @@ export class StreamIntake implements TailSink {
       this.state('missing', '')
     } catch (error) {
       if (this.#closed) return
-      this.state('away', error instanceof Error ? error.message : String(error))
+      this.#sink.unopened(error)
     }
     this.#cancelRetry = this.#options.clock.after(retryMs, () => void this.start())
   }
@@ -167,7 +167,7 @@ export class StreamIntake implements TailSink {
         if (!full) sink.lost(first, last, reason)
       },
       get full() {
-        return full
+        return full || sink.full === true
       },
     })
     // Retention may have passed the chunk's first records, before or during this read. Records

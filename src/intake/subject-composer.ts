@@ -5,7 +5,7 @@ import { shown } from '../base/shortened.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { SubjectTemplate } from '../routing/template.ts'
 import { validateSubject } from '../subject/subject.ts'
-import { memberTexts } from '../wire/json-members.ts'
+import { jsonText, maxJsonDepth, scanMember } from '../wire/json-text.ts'
 
 /** A header that the template names, in any case, and its value in the current record. */
 interface Header {
@@ -13,26 +13,37 @@ interface Header {
   readonly value: ByteRange
 }
 
+/** A field that the template names, by the members that lead to it. */
+interface Field {
+  readonly path: readonly string[]
+  readonly names: readonly Buffer[]
+}
+
 const notInTokens = /[.*> ]/
 
 /**
  * Composes subjects by a route's template, for records whose keys are not subjects. A value from
- * the record must be one token or part of one. Decodes only what the template names, and parses
- * the record's value only if the template names a field of it.
+ * the record must be one token or part of one. Decodes only what the template names. Scans the
+ * record's value only if the template names a field of it, and only values of up to `maxJsonBytes`.
  */
 export class SubjectComposer {
   /** Details of the last failure, as text for people. */
   fault = ''
   readonly #template: SubjectTemplate
   readonly #headers: readonly Header[]
-  readonly #hasJson: boolean
+  readonly #fields: readonly Field[]
+  readonly #maxJsonBytes: number
+  readonly #value = new ByteRange()
 
-  constructor(template: SubjectTemplate) {
+  constructor(template: SubjectTemplate, maxJsonBytes: number) {
     this.#template = template
+    this.#maxJsonBytes = maxJsonBytes
     this.#headers = template.parts.flatMap((part) =>
       part.from === 'header' ? [{ name: part.name.toLowerCase(), value: new ByteRange() }] : [],
     )
-    this.#hasJson = template.parts.some(({ from }) => from === 'json')
+    this.#fields = template.parts.flatMap((part) =>
+      part.from === 'json' ? [{ path: part.path, names: part.path.map((name) => Buffer.from(name)) }] : [],
+    )
   }
 
   /** Starts with another record. */
@@ -47,12 +58,15 @@ export class SubjectComposer {
   /** Returns the subject of a record with this value; undefined = none, see `fault`. */
   compose(buffer: Buffer, valueStart: number, valueEnd: number): string | undefined {
     try {
-      const json = this.#hasJson ? new JsonValue(buffer, valueStart, valueEnd) : undefined
-      let at = 0
+      const value = this.#value.set(buffer, valueStart, valueEnd)
+      if (this.#fields.length > 0) this.#expectSmall(value.length)
+      let header = 0
+      let field = 0
       let subject = ''
       for (const part of this.#template.parts) {
         if (part.from === 'text') subject += part.text
-        else subject += part.from === 'json' ? json!.token(part.path) : headerToken(this.#headers[at++]!)
+        else if (part.from === 'json') subject += fieldToken(value, this.#fields[field++]!)
+        else subject += headerToken(this.#headers[header++]!)
       }
       validateSubject(subject)
       return subject
@@ -61,6 +75,12 @@ export class SubjectComposer {
       this.fault = `the template "${this.#template.text}" makes no subject for it: ${error.message}`
       return undefined
     }
+  }
+
+  #expectSmall(bytes: number): void {
+    const most = this.#maxJsonBytes
+    if (bytes > most)
+      throw bad(`its value has ${bytes} bytes, and fields are read from ${most} at most (maxJsonBytes of the stream)`)
   }
 }
 
@@ -71,48 +91,32 @@ function headerToken({ name, value }: Header): string {
   return tokenOf(value.toString(), `its header ${name}`)
 }
 
-/** A record's value, parsed as JSON. Created only if the template names a field. */
-class JsonValue {
-  readonly #text: string
-  readonly #parsed: unknown
-
-  constructor(buffer: Buffer, start: number, end: number) {
-    if (start < 0) throw bad('it has no value, so it has no fields')
-    if (!validUtf8(buffer, start, end)) throw bad('its value is not UTF-8')
-    this.#text = buffer.toString('utf8', start, end)
-    try {
-      this.#parsed = JSON.parse(this.#text)
-    } catch {
-      throw bad('its value is not JSON')
-    }
+/** Returns a field of a JSON value as a token. Scans the value once, and parses nothing but the field. */
+function fieldToken({ bytes, start, end }: ByteRange, { path, names }: Field): string {
+  if (start < 0) throw bad('it has no value, so it has no fields')
+  const member = new ByteRange().set(bytes, start, end)
+  if (scanMember(member, names) === jsonText.invalid) {
+    throw bad(validUtf8(bytes, start, end) ? notJson : 'its value is not UTF-8')
   }
-
-  token(path: readonly string[]): string {
-    const name = `its field ${path.join('.')}`
-    let value = this.#parsed
-    for (const each of path) {
-      value = isObject(value) && Object.hasOwn(value, each) ? value[each] : undefined
-    }
-    switch (typeof value) {
-      case 'string':
-        return tokenOf(value, name)
-      case 'boolean':
-        return String(value)
-      case 'number':
-        // Parsing would round other numbers.
-        return Number.isSafeInteger(value) ? String(value) : tokenOf(this.#numberText(path), name)
-      default:
-        throw bad(`expected a string, a number or a boolean as ${name}, got ${shown(value)}`)
-    }
+  const name = `its field ${path.join('.')}`
+  if (member.start < 0) throw bad(`${expected} ${name}, got nothing`)
+  const first = bytes[member.start]
+  if (first === openObject || first === openArray) {
+    throw bad(`${expected} ${name}, got ${first === openArray ? 'an array' : 'an object'}`)
   }
-
-  #numberText(path: readonly string[]): string {
-    return path.reduce((text, each) => memberTexts(text).get(each)!, this.#text)
-  }
+  const text = member.toString()
+  const value: unknown = JSON.parse(text)
+  if (typeof value === 'string') return tokenOf(value, name)
+  if (typeof value === 'boolean') return String(value)
+  if (typeof value !== 'number') throw bad(`${expected} ${name}, got ${shown(value)}`)
+  // Parsing would round other numbers.
+  return Number.isSafeInteger(value) ? String(value) : tokenOf(text, name)
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+const openObject = 0x7b
+const openArray = 0x5b
+const expected = 'expected a string, a number or a boolean as'
+const notJson = `its value is not JSON, or is more than ${maxJsonDepth} levels deep`
 
 function tokenOf(text: string, name: string): string {
   if (text === '') throw bad(`${name} is empty`)

@@ -3,6 +3,8 @@ import type { SlabQueue } from './slab-queue.ts'
 /** One tier of a window. */
 export interface SlabHolder {
   readonly slabs: SlabQueue
+  /** Whether nothing is appended any more: then its newest slab is not spared either. */
+  readonly isSealed: boolean
   /** Drops at least the contents of the oldest slab, and gives the slab back. */
   giveUpOldest(): void
 }
@@ -65,7 +67,8 @@ export class SlabTier {
   }
 
   #victim(taker: SlabHolder): SlabHolder {
-    return this.#oldest((holder) => holder.slabs.count > (holder === taker ? 0 : 1)) ?? this.#oldest(hasAny)!
+    const spares = (holder: SlabHolder) => (holder === taker || holder.isSealed ? 0 : 1)
+    return this.#oldest((holder) => holder.slabs.count > spares(holder)) ?? this.#oldest(hasAny)!
   }
 
   #oldest(mayGive: (holder: SlabHolder) => boolean): SlabHolder | undefined {

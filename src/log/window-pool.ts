@@ -73,9 +73,9 @@ export class WindowPool {
     this.nowMs = nowMs
   }
 
-  /** Number of windows that share the pool. */
+  /** Number of windows that share the pool and are still appended to. */
   get windows(): number {
-    return this.payloads.tier.holders.length
+    return this.payloads.tier.holders.reduce((count, { isSealed }) => count + (isSealed ? 0 : 1), 0)
   }
 
   /**

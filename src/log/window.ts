@@ -62,8 +62,8 @@ export class Window {
   readonly #arena: PayloadArena
   readonly #chains: Chains
   readonly #payloads: Payloads
-  readonly #payloadHolder: SlabHolder
-  readonly #entryHolder: SlabHolder
+  readonly #payloadHolder: SlabHolder & { isSealed: boolean }
+  readonly #entryHolder: SlabHolder & { isSealed: boolean }
   readonly #losses = new Losses()
   readonly #history: History
 
@@ -76,8 +76,8 @@ export class Window {
     const { times } = entries
     this.#history =
       times === undefined ? new GenerationRanges(this.#losses) : new RecordTimes(times, this.#chains, this.#losses)
-    this.#payloadHolder = { slabs: this.#payloads.slabs, giveUpOldest: () => this.#giveUpPayloads() }
-    this.#entryHolder = { slabs: this.#chains.slabs, giveUpOldest: () => this.#giveUpEntries() }
+    this.#payloadHolder = { slabs: this.#payloads.slabs, isSealed: false, giveUpOldest: () => this.#giveUpPayloads() }
+    this.#entryHolder = { slabs: this.#chains.slabs, isSealed: false, giveUpOldest: () => this.#giveUpEntries() }
     payloads.tier.join(this.#payloadHolder)
     entries.tier.join(this.#entryHolder)
   }
@@ -183,6 +183,17 @@ export class Window {
     this.indexTail = offset
     this.#history.start(offset, generation)
     this.#losses.clear()
+  }
+
+  /** Returns a new window that takes its memory from the same pool. */
+  sibling(): Window {
+    return new Window(this.#pool)
+  }
+
+  /** Declares that nothing more is appended: all slabs may be taken. */
+  seal(): void {
+    this.#payloadHolder.isSealed = true
+    this.#entryHolder.isSealed = true
   }
 
   /** Gives all slabs back to the pool. The window must not be used afterwards. */

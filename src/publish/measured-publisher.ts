@@ -6,7 +6,7 @@ import type { PublishTraces } from '../telemetry/publish-traces.ts'
 import type { Event, Published } from '../wire/frames.ts'
 import type { Publisher, PublishOptions } from './publisher.ts'
 
-/** Counts and traces what is published for clients. */
+/** Counts and traces publishes for clients. */
 export class MeasuredPublisher {
   readonly #publisher: Publisher
   readonly #instruments: GatewayInstruments

@@ -13,16 +13,19 @@ import { asRead, contentOf } from './record-of.ts'
 export interface PublisherOptions {
   readonly source: Source
   readonly routing: RoutingTable
-  /** The stream as it is now, by its name in the routes; throws `stream_missing` or `broker_unavailable`. */
+  /**
+   * Returns the stream as it is now, by its name in the routes; throws `stream_missing` or
+   * `broker_unavailable`.
+   */
   readonly stream: (name: string) => StreamInfo
-  /** What the records of a stream are. */
+  /** Returns the format of a stream's records. */
   readonly format: (name: string) => StreamFormat
-  /** One event's envelope, bytes. */
+  /** Maximum size of one event's envelope, bytes. */
   readonly maxEventBytes: number
 }
 
 export interface PublishOptions {
-  /** Of the publisher's trace, W3C. */
+  /** W3C trace context of the publisher. */
   readonly traceparent?: string
 }
 
@@ -32,7 +35,8 @@ interface Placed {
 }
 
 /**
- * Events into the broker, where the routes say: key, partition, envelope. Everything is checked before anything is written.
+ * Writes events to the broker by the routes: key, partition, envelope. Checks everything before
+ * it writes anything.
  */
 export class Publisher {
   readonly #options: PublisherOptions
@@ -42,8 +46,9 @@ export class Publisher {
   }
 
   /**
-   * Resolves after the broker's acknowledgement with each event's position, in order. Throws `no_route`, `event_too_large`, …
-   * naming the event by its index; when the broker fails half way, some may have been written.
+   * Publishes events. Resolves after the broker's acknowledgement with each event's position, in
+   * order. Throws `no_route`, `event_too_large`, …, and names the event by its index. If the
+   * broker fails half way, some events may have been written.
    */
   async publish(events: readonly Event[], grant: Grant, options: PublishOptions = {}): Promise<Published[]> {
     for (const { subject } of events) grant.checkPublish(subject)
@@ -74,21 +79,24 @@ export class Publisher {
     const { source, routing, stream, maxEventBytes } = this.#options
     const place = routing.place(event.subject, (name) => stream(name).partitions)
     if (place.partition === undefined) {
-      const said = `event ${index}: subject "${event.subject}" is in a range with several partitions`
-      throw new CarillonError('no_route', `${said}: its publisher must choose one; publish it to the broker directly`)
+      const problem = `event ${index}: subject "${event.subject}" is in a range with several partitions`
+      throw new CarillonError(
+        'no_route',
+        `${problem}: its publisher must choose one; publish it to the broker directly`,
+      )
     }
     const format = this.#options.format(place.stream)
     const envelope = encodeEvent(event)
     const read = asRead(event, format)
     const bytes = read === event ? envelope.length : encodeEvent(read).length
     if (bytes > maxEventBytes) {
-      const said = `event ${index} is ${bytes} bytes as an envelope, the limit is ${maxEventBytes}`
-      throw new LimitReached('maxEventBytes', 'event_too_large', `${said}: send a reference to the data instead`)
+      const problem = `event ${index} is ${bytes} bytes as an envelope, the limit is ${maxEventBytes}`
+      throw new LimitReached('maxEventBytes', 'event_too_large', `${problem}: send a reference to the data instead`)
     }
     const prefix = routing.prefixOf(place.stream)
     const target = { stream: place.stream, format, prefix, broker: source.kind }
     const { value, headers } = contentOf(event, envelope, target)
-    // The subject of a raw record is its key: all of it, whatever the route hashes.
+    // A raw record's key is the whole subject, whatever part of it the route hashes.
     const key = format.format === 'raw' ? event.subject.slice(prefix.length) : place.key
     const all = traceparent === undefined ? headers : { ...headers, traceparent }
     return {

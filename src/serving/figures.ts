@@ -2,13 +2,13 @@ import type { PartitionFeed } from '../fanout/partition-feed.ts'
 import type { StreamFeed } from '../fanout/stream-feed.ts'
 import type { PartitionFigures, StreamFigures } from '../telemetry/instruments.ts'
 
-/** A stream as people see it. */
+/** State of a stream, for operators. */
 export interface StreamStatus extends StreamFigures {
   readonly name: string
   readonly topic: string
-  /** Why it is not up; empty when it is. */
+  /** Reason why it is not up; empty when it is. */
   readonly detail: string
-  /** undefined until the broker has said it. */
+  /** undefined until the broker has reported it. */
   readonly incarnation: string | undefined
 }
 

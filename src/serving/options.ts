@@ -12,16 +12,19 @@ import { type StreamFormat, streamFormatDefaults, streamFormatSettings } from '.
 import { hashOf } from '../wire/token.ts'
 import type { ReadBackBudgets, WindowBudgets } from './sizes.ts'
 
-/** One stream: name of the topic on the broker, and what its records are; `streamFormatDefaults` where that is not given. */
+/**
+ * One stream: its topic's name on the broker, and the format of its records, by default
+ * `streamFormatDefaults`.
+ */
 export interface ServedStream extends Partial<StreamFormat> {
   readonly topic: string
-  /** How many partitions it gets where this gateway creates it. */
+  /** Number of partitions, if this gateway creates it. */
   readonly partitions: number
-  /** What the topic is on NATS; `family` unless given. */
+  /** Layout of the topic on NATS; `family` by default. */
   readonly layout?: StreamLayout
 }
 
-/** The same, as the configuration has it. */
+/** A stream as the configuration has it. */
 type ConfiguredStream = Required<ServedStream>
 
 const usual = { topic: 'carillon', partitions: 4 } as const
@@ -40,20 +43,26 @@ const streams: Setting<Readonly<Record<string, ConfiguredStream>>> = {
       ...streamFormatSettings,
     }),
   ),
-  about: 'name -> {topic, partitions, layout, format, framing, contentType, headers}',
+  about: 'name -> {topic, partitions, layout, format, framing, contentType, headers, maxJsonBytes}',
   default: { events: { ...usual, layout: 'family', ...streamFormatDefaults } },
   written: { events: usual },
   problems: (streams) => [...topicProblems(streams), ...nameProblems(streams)],
 }
 
-/** What a gateway serves and to how many; `maxSessions` stands in the configuration's `limits`. */
+/**
+ * Options for what a gateway serves, and to how many clients; `maxSessions` is in the
+ * configuration's `limits`.
+ */
 export const servingSettings = {
   createTopics: setting(onOff, false, 'create missing topics (the embedded log always creates them)'),
   streams,
   maxSessions: setting(whole(1, 10_000_000), 1_000_000, 'sessions open at the same time'),
 }
 
-/** Two streams of one topic would each have its own idea of which subjects are in it. */
+/**
+ * Returns a problem for each second stream of a topic: the two could disagree on which subjects
+ * are in it.
+ */
 function topicProblems(streams: Readonly<Record<string, ServedStream>>): Problem[] {
   const byTopic = new Map<string, string>()
   return Object.entries(streams).flatMap(([name, { topic }]) => {
@@ -62,12 +71,15 @@ function topicProblems(streams: Readonly<Record<string, ServedStream>>): Problem
       byTopic.set(topic, name)
       return []
     }
-    const said = `expected a topic that no other stream has, got "${topic}", which is the topic of ${other}`
-    return [{ path: `${name}.topic`, message: `${said}: let the routes name ${other} instead` }]
+    const problem = `expected a topic that no other stream has, got "${topic}", which is the topic of ${other}`
+    return [{ path: `${name}.topic`, message: `${problem}: let the routes name ${other} instead` }]
   })
 }
 
-/** Tokens and clients know a stream by the hash of its name. */
+/**
+ * Returns a problem for each stream whose name has the hash of another: tokens and clients
+ * identify a stream by this hash.
+ */
 function nameProblems(streams: Readonly<Record<string, ServedStream>>): Problem[] {
   const byHash = new Map<number, string>()
   return Object.keys(streams).flatMap((name) => {
@@ -77,46 +89,55 @@ function nameProblems(streams: Readonly<Record<string, ServedStream>>): Problem[
       byHash.set(hash, name)
       return []
     }
-    const said = `expected names whose 32-bit hashes in tokens differ, and "${name}" has the same one as "${other}"`
-    return [{ path: name, message: `${said}: rename either of the two streams, and in its routes; its topic stays` }]
+    const problem = `expected names whose 32-bit hashes in tokens differ, and "${name}" has the same one as "${other}"`
+    return [{ path: name, message: `${problem}: rename either of the two streams, and in its routes; its topic stays` }]
   })
 }
 
-/** What clients are held to, and told of at `welcome`: each limit of a session that a configuration names, and these. */
+/**
+ * Limits for clients, some of them announced in `welcome`: those of a session that a
+ * configuration names, and the following.
+ */
 export interface ServingLimits extends ConfiguredSessionLimits {
-  /** Sessions at once, over all transports. */
+  /** Maximum sessions at once, over all transports. */
   readonly maxSessions: number
-  /** The edge holds clients to it. */
+  /** The edge enforces it. */
   readonly maxFrameBytes: number
   readonly maxEventBytes: number
 }
 
 export interface ServingOptions {
-  /** Id of this gateway and its version, for `welcome`. */
+  /** Id and version of this gateway, for `welcome`. */
   readonly gateway: string
   readonly version: string
   readonly heartbeatMs: number
   readonly limits: ServingLimits
-  /** Limits of a session that no configuration names; `sessionLimits` where they are not given. */
+  /** Limits of a session that a configuration cannot set; `sessionLimits` by default. */
   readonly session?: Partial<Omit<SessionLimits, keyof ConfiguredSessionLimits>>
-  /** By the names that routes and tokens have for them. */
+  /** Streams by the names that routes and tokens use. */
   readonly streams: Readonly<Record<string, ServedStream>>
-  /** Creates a stream that the broker does not have, or waits for it. An embedded log is always created. */
+  /**
+   * Whether to create a stream that the broker does not have, instead of waiting for it. An
+   * embedded log always creates its streams.
+   */
   readonly createTopics: boolean
   readonly window: WindowBudgets
   readonly fill: FillOptions
   readonly readBack: ReadBackBudgets
-  /** Seed of the subject hash: hard to guess, so that nobody can choose subjects whose hashes collide. */
+  /**
+   * Seed of the subject hash: unpredictable, so that nobody can choose subjects whose hashes
+   * collide.
+   */
   readonly seed: number
 }
 
 export interface ServingContracts {
-  /** Opened and closed by whoever gives it; read until `close` has resolved. */
+  /** The owner opens and closes it; it is read until `close` has resolved. */
   readonly source: Source
   readonly routing: RoutingTable
   readonly clock: LoopClock
   readonly random: Random
   readonly logger: Logger
-  /** Counted in. Whoever wants traces sets those of a stream, at any time. */
+  /** Instruments to count in. Traces of a stream can be set at any time. */
   readonly instruments: Instruments
 }

@@ -17,21 +17,23 @@ import { chunkSizes, windowPool } from './sizes.ts'
 
 export type { StreamTrouble } from '../fanout/feeds.ts'
 
-/** Clients are let in once the streams are there; where the broker keeps them waiting, after this long, ms. */
+/** Maximum delay before clients are admitted if the broker does not report the streams, ms. */
 const firstClientMs = 1000
 
 /**
- * All between the broker and the transports: feeds with their windows, read-back, sessions. Whoever has a `Source` and a way to clients
- * (the gateway, the tests' harness, the simulation) has one, and builds none of its parts.
+ * Everything between the broker and the transports: feeds with their windows, read-back, and
+ * sessions. Each owner of a `Source` and of a way to clients (the gateway, the tests' harness,
+ * the simulation) has one, and builds none of its parts.
  *
- * In this order: `start`, and clients are let in; `drain`, when no more are let in; `close`, and then the source may be closed.
+ * Order of calls: `start`, then admit clients; `drain`, once no more are admitted; `close`, after
+ * which the source may be closed.
  */
 export class Serving {
   readonly feeds: Feeds
   readonly sessions: Sessions
   readonly readBack: ReadBack
   readonly pool: WindowPool
-  /** Records of all streams that could not be used. */
+  /** Unusable records of all streams. */
   readonly rejected = new RejectedRing()
   readonly #chunks: Chunks
   readonly #options: ServingOptions
@@ -54,7 +56,9 @@ export class Serving {
     this.sessions = this.#makeSessions(pump)
   }
 
-  /** Begins to read. Resolves when clients may be let in, whether the broker is there or not. */
+  /**
+   * Starts reading. Resolves when clients may be admitted, even if the broker is not reachable.
+   */
   async start(): Promise<void> {
     const { clock } = this.#contracts
     let cancel = () => {}
@@ -65,17 +69,17 @@ export class Serving {
     cancel()
   }
 
-  /** Ends all sessions as `shutting_down`; resolves when each has been told. */
+  /** Ends all sessions with `shutting_down`; resolves when all are ended. */
   drain(): Promise<void> {
     return this.sessions.drain()
   }
 
-  /** Nothing is read from the broker once it has resolved. */
+  /** Closes feeds and chunks. Nothing is read from the broker once it has resolved. */
   close(): Promise<void> {
     return closeAll([() => this.feeds.close(), () => this.#chunks.close()])
   }
 
-  /** What is wrong with streams now; empty = nothing is. */
+  /** Returns the current problems of streams; empty = none. */
   troubles(): StreamTrouble[] {
     return this.feeds.troubles(this.#nowMs())
   }
@@ -108,12 +112,13 @@ export class Serving {
       fill,
       maxEventBytes: limits.maxEventBytes,
       partitions,
-      // What others have made is theirs to make.
+      // A stream of layout `single` belongs to others, so the gateway does not create it.
       creates: layout !== 'single' && (createTopics || source.kind === 'embedded'),
       instruments,
       rejected: this.rejected,
       clock,
       logger,
+      leftOver: (stretch) => this.#chunks.keep(stretch),
       onRepartitioned: () => this.sessions.replaceAll(),
     })
     instruments.observe = () => streamFigures(feed, this.#nowMs())
@@ -125,9 +130,9 @@ export class Serving {
     const { clock, logger, instruments, random } = this.#contracts
     const { maxSessions, maxFrameBytes, maxEventBytes, ...ofSession } = limits
     const { maxSubscriptions } = ofSession
-    const told = { maxFrameBytes, maxEventBytes, maxSubjectBytes, maxSubscriptions }
+    const announced = { maxFrameBytes, maxEventBytes, maxSubjectBytes, maxSubscriptions }
     return new Sessions(
-      { maxSessions, welcome: { gateway, version, heartbeatMs, limits: told } },
+      { maxSessions, welcome: { gateway, version, heartbeatMs, limits: announced } },
       {
         feeds: this.feeds,
         readBack: this.readBack,

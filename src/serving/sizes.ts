@@ -3,39 +3,45 @@ import type { Generations } from '../log/record.ts'
 import { type PoolOptions, payloadSlabBytes, slabEntries } from '../log/window-pool.ts'
 import type { ReadBackOptions } from '../session/options.ts'
 
-/** The memory of all windows, bytes. */
+/** Memory of all windows, bytes. */
 export interface WindowBudgets {
   readonly payloadBytes: number
   readonly indexBytes: number
-  /** A slab of payloads; one that holds any event, and is worth its management, unless given. */
+  /**
+   * Size of a payload slab; by default large enough for any event, and for its management to be
+   * worthwhile.
+   */
   readonly payloadSlabBytes?: number
-  /** A slab of the index, records; a power of two. */
+  /** Records in an index slab; a power of two. */
   readonly slabEntries?: number
 }
 
-/** What a chunk of read-back has at least, and how many chunks are kept at least. */
+/** Minimum sizes of a read-back chunk, and minimum number of chunks kept. */
 export interface ChunkFloors {
-  /** What one read asks for, bytes; any event fits unless given. */
+  /** Bytes that one read requests; by default large enough for any event. */
   readonly chunkBytes?: number
   /** Records in a chunk. */
   readonly entries: number
-  /** Room for payloads; 1.25 times the bytes that are read and 64 KiB unless given. */
+  /** Space for payloads; by default 1.25 times the bytes read, plus 64 KiB. */
   readonly payloadBytes?: number
   readonly chunks: number
 }
 
 export const chunkFloors: ChunkFloors = { entries: 1024, chunks: 2 }
-/** Room for payloads beside 1.25 times the bytes that are read. */
+/** Space for payloads in addition to 1.25 times the bytes read. */
 const spareBytes = 65_536
 
 export interface ReadBackBudgets extends Omit<ReadBackOptions, 'chunks'> {
-  /** Memory for all chunks, payloads and index, those that are being read among them. */
+  /** Memory of all chunks, payloads and index, including those being read. */
   readonly cacheBytes: number
-  /** `chunkFloors` where they are not given: smaller ones are for tests that want to be at their limits. */
+  /** `chunkFloors` by default; smaller values are for tests of the limits. */
   readonly floors?: Partial<ChunkFloors>
 }
 
-/** Record bytes that an entry of a chunk's index is there for: of smaller records fewer are in a chunk than were asked for. */
+/**
+ * Record bytes for each entry of a chunk's index: with smaller records, a chunk holds fewer than
+ * were requested.
+ */
 const bytesPerRecord = 128
 
 export function windowPool(budgets: WindowBudgets, maxEventBytes: number, generations: Generations): PoolOptions {
@@ -48,7 +54,7 @@ export function windowPool(budgets: WindowBudgets, maxEventBytes: number, genera
   }
 }
 
-/** How chunks are read, and the pool that each has: one slab of each tier. */
+/** Options of chunk reads, and of each chunk's pool: one slab of each tier. */
 export interface ChunkSizes {
   readonly options: ReadBackOptions
   readonly pool: PoolOptions
@@ -59,7 +65,8 @@ export function chunkSizes(budgets: ReadBackBudgets, maxEventBytes: number, gene
   const least = { chunkBytes: maxEventBytes, ...chunkFloors, ...floors }
   const chunkBytes = Math.max(options.chunkBytes, least.chunkBytes)
   const entries = 2 ** Math.ceil(Math.log2(Math.max(least.entries, chunkBytes / bytesPerRecord)))
-  // Values of 100 bytes and more fill it; of shorter ones, which need more room beside their bytes, a read is cut short.
+  // Values of 100 bytes and more fill it. Shorter ones need more space beside their bytes, so a
+  // read of them is cut short.
   const payloadBytes = least.payloadBytes ?? Math.ceil(1.25 * chunkBytes) + spareBytes
   const chunks = Math.floor(cacheBytes / (payloadBytes + entries * bytesPerEntry(generations)))
   return {

@@ -85,8 +85,8 @@ export class Totals {
   }
 
   /** Returns the refusal for a limit over all sessions: another gateway may have room. */
-  full(limit: 'maxSessions' | 'maxTotalSubscriptions' | 'maxTotalPatterns' | 'maxTotalSessionMiB', said: string) {
-    const message = `this gateway accepts at most ${said} (limits.${limit}) and is full: retry later, or use another gateway`
+  full(limit: 'maxSessions' | 'maxTotalSubscriptions' | 'maxTotalPatterns' | 'maxTotalSessionMiB', limited: string) {
+    const message = `this gateway accepts at most ${limited} (limits.${limit}) and is full: retry later, or use another gateway`
     return this.refusal(limit, message)
   }
 
@@ -118,9 +118,9 @@ export class Account {
    */
   refusal(bytes: number): LimitReached | undefined {
     if (this.#fitsSession(bytes)) return this.#totals.fits(bytes) ? undefined : this.#totals.noRoom()
-    const said = `a session may use ${this.#totals.maxSessionBytes} bytes of memory (limits.maxSessionBytes) and needs more`
+    const problem = `a session may use ${this.#totals.maxSessionBytes} bytes of memory (limits.maxSessionBytes) and needs more`
     const advice = 'subscribe to fewer subjects, use narrower patterns, read what is sent, or open another session'
-    return this.#totals.refusal('maxSessionBytes', `${said}: ${advice}`)
+    return this.#totals.refusal('maxSessionBytes', `${problem}: ${advice}`)
   }
 
   /** Throws the refusal if `bytes` more do not fit. */

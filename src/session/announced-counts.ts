@@ -68,7 +68,7 @@ export class AnnouncedCounts {
    * that gets the token checks the positions against them.
    */
   say(feeds: Iterable<PartitionFeed>, owed: 'nothing' | 'something', positions: readonly Position[]): PartitionCount[] {
-    const said: PartitionCount[] = []
+    const counts: PartitionCount[] = []
     for (const feed of feeds) {
       const known = this.#find(feed)
       if (known === undefined) continue
@@ -78,10 +78,10 @@ export class AnnouncedCounts {
       const told = owed === 'something' ? before : Math.max(known.now, before ?? 0)
       if (told === undefined) continue
       if (told !== before) this.#set(feed, known.now, told)
-      if (!said.some((each) => isSameLog(each, feed))) said.push(partitionCount(feed, told, { isRead: true }))
+      if (!counts.some((each) => isSameLog(each, feed))) counts.push(partitionCount(feed, told, { isRead: true }))
     }
     if (this.#others.length > 0) this.#others = countsToSend(this.#others, positions)
-    return [...said, ...this.#others]
+    return [...counts, ...this.#others]
   }
 
   #set(feed: PartitionFeed, now: number, told: number | undefined): void {

@@ -309,8 +309,8 @@ export class ClientSession implements Session, ReaderOwner, SubscriptionsOwner, 
     else if (this.#mistakes >= maxMistakes) this.#endForErrors(`${this.#mistakes} frames of this session were refused`)
   }
 
-  #endForErrors(said: string): void {
-    this.end(new LimitReached('refusedFrames', 'too_many_errors', said))
+  #endForErrors(reason: string): void {
+    this.end(new LimitReached('refusedFrames', 'too_many_errors', reason))
   }
 
   #note(error: CarillonError): void {

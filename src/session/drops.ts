@@ -12,7 +12,7 @@ type Displaced = 'latest' | 'collapsed'
 const maxSteps = 64
 
 /** Scratch objects: calls are synchronous and do not nest. */
-const own = envelopeView()
+const envelope = envelopeView()
 const later = envelopeView()
 const other: StoredEntry = storedEntry()
 const mine = new ByteRange()
@@ -43,10 +43,10 @@ export function dropReason(
   ordinal: number,
   who: CatchUp,
 ): DropReason | undefined {
-  if (!scanEnvelope(record.buffer, record.eventStart, record.eventEnd, own)) return undefined
-  if (own.ttlMs > 0 && record.timeMs + own.ttlMs <= who.nowMs) return 'ttl'
+  if (!scanEnvelope(record.buffer, record.eventStart, record.eventEnd, envelope)) return undefined
+  if (envelope.ttlMs > 0 && record.timeMs + envelope.ttlMs <= who.nowMs) return 'ttl'
   const by = who.latest ? 'latest' : 'collapsed'
-  if (by === 'collapsed' && own.collapseKeyLength === 0) return undefined
+  if (by === 'collapsed' && envelope.collapseKeyLength === 0) return undefined
   if (hasSuccessor(record, stretch, ordinal, by)) return by
   return who.live !== undefined && hasSuccessorAtHead(record, who.live, by) ? by : undefined
 }
@@ -78,8 +78,8 @@ function succeeds(record: StoredEntry, window: Window, ordinal: number, by: Disp
   if (!mine.equals(theirs)) return false
   if (by === 'latest') return true
   if (!scanEnvelope(other.buffer, other.eventStart, other.eventEnd, later)) return false
-  const from = record.eventStart + own.collapseKeyAt
+  const from = record.eventStart + envelope.collapseKeyAt
   const start = other.eventStart + later.collapseKeyAt
-  mine.set(record.buffer, from, from + own.collapseKeyLength)
+  mine.set(record.buffer, from, from + envelope.collapseKeyLength)
   return mine.equals(theirs.set(other.buffer, start, start + later.collapseKeyLength))
 }

@@ -86,8 +86,9 @@ export class FrameWriter {
     const bytes = encodeControl(outlet.encoding, frame)
     if (!this.#full && this.#write(bytes, 'control', this.#client) !== writeOutcome.refused) return undefined
     if (this.#waiting.length >= this.#context.limits.maxWaitingFrames) {
-      const said = 'too many answers are queued for this socket: the client sends requests faster than it reads answers'
-      return new LimitReached('waitingFrames', 'overloaded', said)
+      const problem =
+        'too many answers are queued for this socket: the client sends requests faster than it reads answers'
+      return new LimitReached('waitingFrames', 'overloaded', problem)
     }
     if (!account.tryTake(costOf(bytes))) return account.refusal(costOf(bytes))
     this.#waiting.push(bytes)

@@ -28,7 +28,7 @@ export class StreamKnowledge {
    * present incarnation. `partitions` are those that the subscriptions read.
    */
   constructor(log: Log, { positions, counts }: Token, partitions: ReadonlySet<number>) {
-    const isEarlier = (said: Log) => !isSameLog(said, log)
+    const isEarlier = (other: Log) => !isSameLog(other, log)
     this.#present = positions.filter((position) => isSameLog(position, log))
     this.count = counts.find((count) => isSameLog(count, log))?.count
     this.earlier = this.count === undefined ? (positions.find(isEarlier) ?? counts.find(isEarlier)) : undefined
@@ -86,8 +86,8 @@ export function knowledgeOf(
   const known = new Map<number, StreamKnowledge>()
   for (const [nameHash, partitions] of wanted) {
     const asked = new Set(partitions.map(({ partition }) => partition))
-    const said = { positions: positionsOf.get(nameHash) ?? [], counts: countsOf.get(nameHash) ?? [] }
-    known.set(nameHash, new StreamKnowledge(partitions[0]!, said, asked))
+    const statements = { positions: positionsOf.get(nameHash) ?? [], counts: countsOf.get(nameHash) ?? [] }
+    known.set(nameHash, new StreamKnowledge(partitions[0]!, statements, asked))
   }
   return known
 }

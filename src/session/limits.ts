@@ -17,14 +17,18 @@ export function maxRequestBytes({ maxSubscriptions }: Pick<SessionLimits, 'maxSu
 /** Throws if a session that has `has` subscriptions may not have `more`. */
 export function requireRoom({ maxSubscriptions }: SessionLimits, has: number, more: number): void {
   if (has + more <= maxSubscriptions) return
-  const said = `a session may have ${maxSubscriptions} subscriptions, this would be ${has + more}`
+  const problem = `a session may have ${maxSubscriptions} subscriptions, this would be ${has + more}`
   const advice = 'unsubscribe some, use a pattern, or open another session'
-  throw new LimitReached('maxSubscriptions', 'too_many_subscriptions', `${said}: ${advice}`)
+  throw new LimitReached('maxSubscriptions', 'too_many_subscriptions', `${problem}: ${advice}`)
 }
 
 /** Throws if a token cannot name this many partitions. */
 export function requireTokenRoom({ maxTokenPartitions }: SessionLimits, partitions: number): void {
   if (partitions <= maxTokenPartitions) return
-  const said = `these subjects span ${partitions} partitions; at most ${maxTokenPartitions} fit in the token of this transport`
-  throw new LimitReached('tokenPartitions', 'bad_request', `${said}: use the WebSocket, or fewer or narrower subjects`)
+  const problem = `these subjects span ${partitions} partitions; at most ${maxTokenPartitions} fit in the token of this transport`
+  throw new LimitReached(
+    'tokenPartitions',
+    'bad_request',
+    `${problem}: use the WebSocket, or fewer or narrower subjects`,
+  )
 }

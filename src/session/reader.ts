@@ -18,67 +18,81 @@ import { ReaderCursor } from './reader-cursor.ts'
 import type { Start } from './start.ts'
 import type { Leg } from './subscription.ts'
 
-/** What a reader needs of its session. */
+/** The part of a session that a reader uses. */
 export interface ReaderOwner {
-  /** False while the socket is full: nothing may be written. */
+  /** False while the socket is full: no write is allowed. */
   readonly writable: boolean
   /** Wall clock, Unix ms. */
   readonly nowMs: number
   readonly readBack: ReadBack
   readonly account: Account
-  /** Bytes of log that may still be read back for it; Infinity = there is no limit. */
+  /** Bytes of log that may still be read back for it; Infinity = unlimited. */
   readonly readBackLeft: number
-  /** So many bytes of log were read back for it. */
+  /** Charges `bytes` of log that were read back for it. */
   charge(bytes: number): void
-  /** A live record, at the moment it was read. */
+  /** Delivers a live record, at the moment it was read. */
   deliverLive(reader: Reader, record: OutgoingRecord): void
-  /** A record from the window or from read-back; who has it stands at `next`. */
+  /**
+   * Delivers a record from the window or from read-back. `next` is the reader's position after
+   * it.
+   */
   deliverMissed(reader: Reader, record: StoredEntry, next: number): WriteOutcome
-  /** The same of a gap. False when the socket did not take it. */
+  /** Sends a gap. `next` is the reader's position after it. False = the socket refused it. */
   sendGap(reader: Reader, gap: PendingGap, next: number): boolean
-  /** A reader owes its client something. */
+  /** Reports that a reader has gaps to send. */
   gapsPending(): void
-  /** The reader can go on: run the session soon. */
+  /** Schedules a run of the session: the reader can go on. */
   wake(): void
-  /** Its position is ahead of this gateway's head: the other gateway, or the old leader, was quicker, or the log was cut. */
+  /**
+   * Watches a reader whose position is ahead of this gateway's head: another gateway or the old
+   * leader was faster, or the log was truncated.
+   */
   watchParked(reader: Reader): void
 }
 
 /**
- * `live`: gets records as they arrive. `behind`: reads on from `next` whenever its session runs. `waiting`: for read-back.
- * `parked`: `next` is ahead of the head. `closed`: nothing more.
+ * `live`: gets records as they arrive. `behind`: reads on from `next` whenever its session runs.
+ * `waiting`: waits for read-back. `parked`: `next` is ahead of the head. `closed`: delivers
+ * nothing more.
  */
 export type ReaderMode = 'live' | 'behind' | 'waiting' | 'parked' | 'closed'
 
-/** What became of one turn of a reader that is behind. */
+/** Outcome of one turn of a reader that is behind. */
 export type Progress = 'head' | 'budget' | 'blocked' | 'waiting'
 
 const scratch: StoredEntry = storedEntry()
 const catchUp: CatchUp = { live: undefined, latest: false, nowMs: 0 }
 
 /**
- * A reader of one partition at a position, for one session: its main reader, shared by all refs that are live, or the side
- * reader of one ref that is still catching up. Live, behind, slow and reconnecting are the same thing at other offsets.
- * Nobody but itself moves it; `stamp` is the hub's.
+ * A reader of one partition at a position, for one session: its main reader, shared by all live
+ * refs, or the side reader of one ref that is catching up. Live, behind, slow and reconnecting
+ * clients have the same kind of reader at different offsets. Only the reader itself changes its
+ * position. `stamp` belongs to the hub.
  */
 export class Reader implements Member, FeedReader, ReadBackWaiter {
   stamp = 0
-  /** Of the event that its client was given last, at first of the position at which it began. Nobody but who writes its frames sets it. */
+  /**
+   * Generation of the last event delivered; initially that of the start position. Only the frame
+   * writer sets it.
+   */
   generation: number
   readonly feed: PartitionFeed
-  /** Whom its deliveries and gaps are for: a side reader's one ref; undefined = every live ref. */
+  /** Refs of its deliveries and gaps: a side reader's one ref; undefined = every live ref. */
   readonly refs: readonly number[] | undefined
-  /** A side reader's. */
+  /** The leg of a side reader; undefined = a main reader. */
   readonly leg: Leg | undefined
   #matcher: Matcher | undefined
   readonly #cursor: ReaderCursor
   #mode: ReaderMode = 'behind'
   #dropped: DroppedRun | undefined
-  /** Its stretch below the memory was held against what its session may have read back. */
+  /**
+   * Whether its stretch below the window has been measured against the session's read-back
+   * budget.
+   */
   #measured = false
   readonly #owner: ReaderOwner
 
-  /** A main reader, or the side reader of `leg`. */
+  /** Creates a main reader, or the side reader of `leg`. */
   constructor(owner: ReaderOwner, start: Start, leg?: Leg) {
     const { feed } = start
     this.#owner = owner
@@ -92,7 +106,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     feed.readers.add(this)
   }
 
-  /** It gives nothing more. Its legs may leave later. */
+  /** Ends delivery. Its legs may leave later. */
   close(): void {
     if (this.#mode === 'closed') return
     this.#mode = 'closed'
@@ -111,27 +125,27 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return this.#cursor.next
   }
 
-  /** Its client must be told something before anything else. */
+  /** Whether it has gaps to send before anything else. */
   get hasPendingGaps(): boolean {
     return this.#cursor.pendingGap !== undefined
   }
 
-  /** The same once it has what is being written. */
+  /** As `hasPendingGaps`, once the frame being written is sent. */
   get hasMorePending(): boolean {
     return this.#cursor.hasMorePending
   }
 
-  /** See `Place.owesMove`. */
+  /** See `ReaderCursor.endsWithMove`. */
   get endsWithMove(): boolean {
     return this.#cursor.endsWithMove
   }
 
-  /** Whom it reads for. */
+  /** Legs that it reads for. */
   get legs(): readonly Leg[] {
     return this.#wanted.legs
   }
 
-  /** Made when it is first needed: a thousand side readers may wait for their turn. */
+  /** Created on first use: a thousand side readers may be queued. */
   get #wanted(): Matcher {
     if (this.#matcher === undefined) {
       this.#matcher = new Matcher()
@@ -144,7 +158,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return this.leg === undefined
   }
 
-  /** A main reader's: it serves the leg from where it stands on. */
+  /** Adds a leg to a main reader, which serves it from its current position on. */
   join(leg: Leg): void {
     this.#wanted.add(leg)
     leg.membership = this.feed.hub.join(leg.subscription.subject, this)
@@ -156,46 +170,55 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     this.#wanted.remove(leg)
   }
 
-  /** Where its client stands: all below was given or told. */
+  /** Returns the client's position: everything below was delivered or reported as a gap. */
   position(): Position | undefined {
     return this.#cursor.position(this.standsAt)
   }
 
-  /** Where its client stands once it has what is being written, which leads to `next`: an event of this generation, if that is known. */
+  /**
+   * Returns the client's position once it has the frame being written, which leads to `next`.
+   * `generation` is that of the event in the frame, if known.
+   */
   positionAfter(next: number, generation?: number): Position {
     return this.#cursor.positionAfter(next, generation)
   }
 
-  /** Where its client stands once it has all that it is owed. */
+  /** Returns the client's position once all pending gaps are sent. */
   destination(): Position {
     return this.#cursor.at(this.standsAt)
   }
 
-  /** The next offset that its client is to be given; while live, the head when that is higher. */
+  /** Next offset to deliver; while live, at least the head. */
   get standsAt(): number {
     const { next } = this.#cursor
     return this.#mode === 'live' ? Math.max(next, this.feed.window.head) : next
   }
 
-  /** The hot path. */
+  /** Delivers a record at the head, if it is live. Hot path. */
   offer(record: OutgoingRecord): void {
     if (this.#mode !== 'live' || record.offset < this.#cursor.next) return
     this.#owner.deliverLive(this, record)
   }
 
-  /** A main reader's, at the head: records are given as they arrive, unless the socket is full. */
+  /** Switches a main reader that is at the head to live, unless the socket is full. */
   goLive(): void {
     if (this.#owner.writable) this.#mode = 'live'
   }
 
-  /** No longer live: reads on from the head, or from the record at the head that the socket refused. */
+  /**
+   * Ends live mode: reads on from the head, or from the record at the head that the socket
+   * refused.
+   */
   fallBehind(next: number = this.standsAt): void {
     if (this.#mode !== 'live') return
     this.#mode = 'behind'
     this.#cursor.moveTo(next)
   }
 
-  /** The client is told of it before anything else; the reader goes on at `next`, where it stands unless given. */
+  /**
+   * Adds a gap, to be sent before anything else. The reader continues at `next`, by default where
+   * it is.
+   */
   addGap(gap: PendingGap, next: number = this.standsAt): void {
     this.#cursor.addGap(gap, next)
     this.#resume()
@@ -207,7 +230,7 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       if (this.standsAt > from) this.#rewind({ from, to, reason, before: this.destination() }, from)
       else this.#cursor.rewrittenFrom(from)
     } else if (this.#mode === 'live') {
-      // The window remembers the loss; it is told on the way past it.
+      // The window remembers the loss; the reader reports it when it passes it.
       this.fallBehind(from)
       this.#owner.wake()
     }
@@ -222,19 +245,22 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (this.#mode === 'parked' && this.feed.window.head >= this.#cursor.next) this.#resume()
   }
 
-  /** Its turn to be read comes later: meanwhile it hears of what its position is ahead of. */
+  /**
+   * Queues a side reader until its turn. One that is ahead of the head is parked meanwhile, so
+   * that the broker is asked about its position.
+   */
   queue(): void {
     if (!this.#judge() && this.#cursor.next > this.feed.window.head) this.#park()
   }
 
-  /** See `Place.judge`. */
+  /** See `ReaderCursor.judge`. */
   #judge(): boolean {
     const isOther = this.#cursor.judge()
     if (isOther) this.#resume()
     return isOther
   }
 
-  /** Read-back has what this reader waits for. */
+  /** Lets a reader that waits for read-back go on. */
   resume(): void {
     if (this.#mode === 'waiting') this.#resume()
   }
@@ -243,21 +269,24 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     if (this.#mode === 'waiting') this.#pass(to)
   }
 
-  /** Ahead of a log that really ends at `end`: told, and on from there. */
+  /** Moves a parked reader back to `end`, where the log really ends, with a gap. */
   cutBackTo(end: number): void {
     if (this.#mode !== 'parked' || this.#cursor.next <= end) return
     this.#cursor.cutBack(end)
     this.#resume()
   }
 
-  /** What its client must be told first, as far as the socket takes it. */
+  /** Sends pending gaps, as far as the socket accepts them. */
   flushGaps(): void {
     const place = this.#cursor
     while (place.pendingGap !== undefined && this.#owner.writable)
       if (this.#tell(place.pendingGap, place.next)) place.gapSent()
   }
 
-  /** Reads on while socket and budget last. Nothing is written while the socket is full. */
+  /**
+   * Reads on until the socket is full or the budget is used up. Writes nothing while the socket
+   * is full.
+   */
   read(budget: ScanBudget): Progress {
     while (this.#owner.writable) {
       if (this.hasPendingGaps) {
@@ -288,7 +317,10 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return 'blocked'
   }
 
-  /** Passes what the index knows to be nobody's here, without reading it; a loss on the way is told. True when it moved. */
+  /**
+   * Skips records that no leg wants according to the index, without reading them. Reports a loss
+   * on the way. True = it moved.
+   */
   #skip(window: Window): boolean {
     const { next } = this.#cursor
     const to = this.#wanted.skipTo(window, next)
@@ -301,8 +333,9 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   /**
-   * What its session may have read back is spent on the newest part of what it missed: the rest is passed, and told. True when it
-   * moved. Measured once a stretch, and again when all is spent: the measure is an estimate.
+   * Spends the session's read-back budget on the newest part of what the reader missed: skips the
+   * rest, with a gap. True = it moved. Measured once a stretch, and again when the budget is
+   * spent, because the measure is an estimate.
    */
   #isOverBudget(window: Window): boolean {
     const { readBackLeft } = this.#owner
@@ -314,13 +347,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return true
   }
 
-  /** Its part of a chunk, whoever used it before. */
+  /** Charges its share of a chunk, whoever used the chunk before. */
   #charge(chunk: Window, from: number): void {
     const share = Math.max(0, this.#cursor.next - from) / (chunk.head - chunk.tail)
     this.#owner.charge(share * chunk.usedBytes)
   }
 
-  /** [next, to) is not read back: told, and on from there. */
+  /** Skips [next, to) instead of reading it back, with a gap. */
   #pass(to: number): void {
     const { next } = this.#cursor
     this.addGap({ from: next, to: to - 1, reason: 'budget', certain: false, before: this.destination() }, to)
@@ -349,7 +382,10 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     }
   }
 
-  /** False when the socket is full afterwards: the next turn starts at `next`. */
+  /**
+   * Delivers the record at `ordinal`, or leaves it out. False = the socket is full: the next turn
+   * starts at `next`.
+   */
   #give(window: Window, ordinal: number): boolean {
     window.load(ordinal, scratch)
     const { offset } = scratch
@@ -358,21 +394,21 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
       this.#walkTo(offset + 1)
       return true
     }
-    // Events that `last` asked for by number are wanted, each of them.
+    // Every event that `last` selected is wanted.
     catchUp.latest = only === undefined && this.#wanted.wantsLatest(scratch)
     catchUp.nowMs = this.#owner.nowMs
     catchUp.live = window === this.feed.window ? undefined : this.feed.window
     const reason = dropReason(scratch, window, ordinal, catchUp)
     if (reason !== undefined) return this.#leaveOut(reason)
     if (!this.#tellLeftOut()) return false
-    // What lies below is not looked at again where the socket refuses this one.
+    // If the socket refuses this record, those below are not examined again.
     this.#cursor.moveTo(offset)
     const outcome = this.#owner.deliverMissed(this, scratch, offset + 1)
     if (outcome !== writeOutcome.refused) this.#cursor.moveTo(offset + 1)
     return outcome === writeOutcome.sent
   }
 
-  /** Leaves out the record in `scratch`. False when the socket is full afterwards. */
+  /** Leaves out the record in `scratch`. False = the socket is full. */
   #leaveOut(reason: DropReason): boolean {
     const { offset } = scratch
     const refs = this.#isMain && this.legs.length > 1 ? this.#wanted.refsOf(scratch) : undefined
@@ -383,13 +419,13 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
     return true
   }
 
-  /** What lies below is nobody's here, or left out. */
+  /** Moves to `next`: records below are unwanted, or left out. */
   #walkTo(next: number): void {
     if (this.#dropped === undefined) this.#cursor.moveTo(next)
     else this.#dropped.next = next
   }
 
-  /** What was left out is told before anything behind it. False when the socket is full afterwards. */
+  /** Reports the events left out, before anything after them. False = the socket is full. */
   #tellLeftOut(): boolean {
     const leftOut = this.#dropped
     if (leftOut === undefined) return true
@@ -408,9 +444,11 @@ export class Reader implements Member, FeedReader, ReadBackWaiter {
   }
 
   /**
-   * False when the socket did not take it. A main reader whose refs are all still on their way has nobody to tell: their side
-   * readers tell them, and a position of the main one's would carry them past what they were not given. But a rewrite leads
-   * back: their clients may hold what it gave to others who have left, and learn by it that this is of no more use.
+   * Sends a gap. False = the socket refused it. A main reader whose refs are all still catching
+   * up sends none: their side readers report the gap, and the main reader's position would carry
+   * the clients past records that they have not received. A rewrite is the exception, because it
+   * leads back. Clients may hold records that the main reader delivered to refs that have left
+   * since, and learn from the gap that these are obsolete.
    */
   #tell(gap: PendingGap, next: number): boolean {
     if (this.#isMain && this.legs.length === 0 && gap.reason !== 'rewritten') return true

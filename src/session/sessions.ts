@@ -8,17 +8,19 @@ import { ClientSession, type SessionContext } from './client-session.ts'
 import type { Outlet, Session, SessionOpener } from './outlet.ts'
 
 export interface SessionsOptions {
-  /** Sessions at once, over all transports. */
+  /** Maximum sessions at once, over all transports. */
   readonly maxSessions: number
   readonly welcome: Omit<Welcome, 'kind' | 'nowUs'>
 }
 
-/** How many sessions are ended before the event loop gets its turn. */
+/** Sessions ended before the event loop runs again. */
 const endedPerTurn = 256
-/** A client that is sent away is asked to wait up to this long, so that not all come back at once, ms. */
+/**
+ * Maximum delay that a client is asked for at shutdown, so that not all reconnect at once, ms.
+ */
 const spreadMs = 2000
 
-/** Admits sessions up to a limit, and ends them all when the gateway goes. */
+/** Admits sessions up to a limit, and ends them all when the gateway shuts down. */
 export class Sessions implements SessionOpener {
   readonly #options: SessionsOptions
   readonly #context: SessionContext
@@ -60,12 +62,15 @@ export class Sessions implements SessionOpener {
     return session
   }
 
-  /** A stream has more partitions: subscriptions go on where their subjects are now. */
+  /**
+   * Moves all sessions' subscriptions to where their subjects are now: a stream has more
+   * partitions.
+   */
   replaceAll(): void {
     for (const session of [...this.#sessions]) session.replace()
   }
 
-  /** Ends every session as `shutting_down`; resolves when each has been told. */
+  /** Ends every session with `shutting_down`; resolves when all are ended. */
   async drain(): Promise<void> {
     this.#draining = true
     let ended = 0

@@ -5,44 +5,57 @@ import { isSameLog, type Log, type Position } from '../wire/token.ts'
 import { knowledgeOf, type StreamKnowledge } from './knowledge.ts'
 import type { PendingGap } from './pending-gap.ts'
 
-/** Below `until`, a reader gives these offsets and no others. */
+/** Below `until`, a reader delivers these offsets and no others. */
 export interface Only {
   readonly until: number
   readonly offsets: ReadonlySet<number>
-  /** What its session has taken for them. */
+  /** Bytes charged to the session for them. */
   readonly bytes: number
 }
 
-/** Where a subscription starts in one partition, and what it must be told first, in order. */
+/** Start of a subscription in one partition, and the gaps to send first, in order. */
 export interface Start {
   readonly feed: PartitionFeed
   readonly offset: number
   readonly gaps: readonly PendingGap[]
-  /** Of what is behind, these only. */
+  /** Restricts the records below its `until`. */
   readonly only?: Only
-  /** Of the log below, as the client's token has it; absent = unknown, as `unknownGeneration`. */
+  /**
+   * Generation of the log right below `offset`, from the client's token; absent = unknown, as
+   * `unknownGeneration`.
+   */
   readonly generation?: number
 }
 
-/** How many partitions a stream has, and where the subjects that are asked for were when it had fewer. */
+/**
+ * Partition count of each stream, and where the requested subjects were when the stream had
+ * fewer.
+ */
 export interface Growth {
   /**
-   * Positions are of one pattern, or one subject that is in all partitions, which has one in each that it was told of; of other subjects
-   * one may be another's.
+   * Whether each position belongs to the subscription itself: it is alone, and is a pattern or a
+   * subject in all partitions, so that its token has a position in each partition it was told of.
+   * Otherwise a position may be another subject's.
    */
   readonly own: boolean
   count(feed: PartitionFeed): number
-  /** Whether one of them came into this partition since its stream had `count` partitions. */
+  /**
+   * Returns whether one of the subjects moved into this partition since its stream had `count`
+   * partitions.
+   */
   moved(feed: PartitionFeed, count: number): boolean
 }
 
-/** The broker's answers that `earliest` and `@time` need. */
+/** Broker lookups for `earliest` and `@time`. */
 export interface OffsetLookup {
   first(feed: PartitionFeed): Promise<number>
   atTime(feed: PartitionFeed, timeMs: number): Promise<number>
 }
 
-/** Start offsets for the feeds of one subscription; a promise only where the broker must be asked. */
+/**
+ * Returns the starts for the feeds of one subscription; a promise only if the broker must be
+ * asked.
+ */
 export function resolveStarts(
   after: Asked,
   feeds: readonly PartitionFeed[],
@@ -63,7 +76,10 @@ export function resolveStarts(
   }
 }
 
-/** What a token says that none of the feeds answers for: carried through to the session's own tokens. */
+/**
+ * Returns the positions and counts of a token that concern none of the feeds. The session's own
+ * tokens carry them on.
+ */
 export function carriedBy(after: Asked, feeds: readonly PartitionFeed[]): Token {
   if (after.kind !== 'positions') return saysNothing
   const answered = new Map<number, Set<number>>()
@@ -80,23 +96,26 @@ export function carriedBy(after: Asked, feeds: readonly PartitionFeed[]): Token 
   }
 }
 
-/** How many partitions of the feed's log a token knows of; undefined = it does not say. */
+/** Returns the partition count that a token states for the feed's log; undefined = none. */
 export function knownCount(feed: PartitionFeed, counts: readonly PartitionCount[]): number | undefined {
   return counts.find((count) => isSameLog(count, feed))?.count
 }
 
-/** Where a start without a gap is: ahead of this gateway the token knows better than the window what lies below. */
+/**
+ * Returns the position of a start without gaps. Ahead of this gateway's head the generation is
+ * the token's, because the window does not know it.
+ */
 export function startPosition({ feed, offset, generation = unknownGeneration }: Start): Position {
   const position = feed.positionAt(offset)
   return position.generation === unknownGeneration ? { ...position, generation } : position
 }
 
-/** In what the gateway reads next. */
+/** Starts at the head, with the record that the gateway reads next. */
 export const atHead = (feed: PartitionFeed): Start => plain(feed, feed.window.head)
 
 const plain = (feed: PartitionFeed, offset: number): Start => ({ feed, offset, gaps: [] })
 
-/** Holds what a token says of this partition against the log that this gateway reads. */
+/** Checks what a token states for this partition against the log that this gateway reads. */
 function judge(feed: PartitionFeed, token: StreamKnowledge, growth: Growth): Start {
   const known = token.at(feed.partition)
   const { count, earlier } = token
@@ -125,18 +144,22 @@ function unnamed(feed: PartitionFeed): Start {
   return { feed, offset: head, gaps: [gapAt('unnamed', firstOffset, head - 1, undefined)] }
 }
 
-/** What is known of a subscription that is live and comes into another partition. */
+/** A live subscription that moves into another partition. */
 export interface Arrival {
-  /** Where its client's token stood, in partitions that it does not read. */
+  /** Positions of its client's token in partitions that it does not read. */
   readonly carried: readonly Position[]
-  /** Where it stood in the partition that it leaves; undefined = it leaves none. */
+  /** Its position in the partition that it leaves; undefined = it leaves none. */
   readonly stood: Position | undefined
-  /** How many partitions all who share the token know of; Infinity where it is of this subscription alone. */
+  /**
+   * Partition count known to all subscriptions that share the token; Infinity = the token is of
+   * this subscription alone.
+   */
   readonly count: number
 }
 
 /**
- * Where it goes on: where its client's token stood, else from the beginning where it comes out of a log that is gone, else at the head.
+ * Returns where it continues: at its client's token, else at the beginning if it comes from a log
+ * that is gone, else at the head.
  */
 export function arrivingStart(feed: PartitionFeed, { carried, stood, count }: Arrival): Start {
   const inPartition = carried.filter((position) => position.partition === feed.partition)
@@ -145,23 +168,27 @@ export function arrivingStart(feed: PartitionFeed, { carried, stood, count }: Ar
 }
 
 /**
- * Some of the subjects are in this partition since the token was given: a new one is read from its beginning, also where another subject
- * stands in it, and one that was there before from its head or where that one stands.
+ * Starts in a partition that some of the subjects moved into since the token was issued. A new
+ * partition is read from its beginning, even if another subject has a position in it. An older
+ * partition is read from the head, or from the position known there.
  */
 function movedInto(feed: PartitionFeed, known: Position | undefined, count: number): Start {
-  const told = known === undefined ? atHead(feed) : judgeKnown(feed, known)
+  const start = known === undefined ? atHead(feed) : judgeKnown(feed, known)
   const { first } = feed
-  // Who stands below is told of what is gone as well.
+  // A position below `first` is kept: its client must also learn what retention took.
   const isNew = feed.partition >= count
-  const offset = isNew ? Math.min(first, known === undefined ? first : told.offset) : told.offset
-  // Until it is told, a token names the place that the gap before it leads back to.
-  const before = told.gaps.length === 0 ? known : startPosition(told)
-  const gaps = [...told.gaps, gapAt('repartitioned', offset, undefined, before)]
-  // What lies below another offset is of a generation that the token does not say.
-  return offset === told.offset ? { ...told, gaps } : { feed, offset, gaps }
+  const offset = isNew ? Math.min(first, known === undefined ? first : start.offset) : start.offset
+  // Until this gap is sent, a token names the position that the gap before it leads back to.
+  const before = start.gaps.length === 0 ? known : startPosition(start)
+  const gaps = [...start.gaps, gapAt('repartitioned', offset, undefined, before)]
+  // At another offset the token's generation does not apply.
+  return offset === start.offset ? { ...start, gaps } : { feed, offset, gaps }
 }
 
-/** What a token says of the feed's partition: of its present incarnation, else of an earlier one. */
+/**
+ * Returns a token's position in the feed's partition: in the present incarnation, else in an
+ * earlier one.
+ */
 function knownHere(feed: PartitionFeed, inPartition: readonly Position[]): Position | undefined {
   return (
     inPartition.find((position) => isSameLog(position, feed)) ??
@@ -169,12 +196,14 @@ function knownHere(feed: PartitionFeed, inPartition: readonly Position[]): Posit
   )
 }
 
-/** The incarnation comes first: offsets and generations of another log say nothing of this one. */
+/**
+ * Checks the incarnation first: offsets and generations of another log mean nothing in this one.
+ */
 function judgeKnown(feed: PartitionFeed, known: Position): Start {
   return isSameLog(known, feed) ? judgeGeneration(feed, known) : recreatedStart(feed, known)
 }
 
-/** The beginning of the feed's partition in that log. */
+/** Returns the beginning of the feed's partition in that log. */
 const inPartitionOf = ({ partition, firstOffset }: PartitionFeed, { nameHash, incarnationHash }: Log): Position => ({
   nameHash,
   incarnationHash,
@@ -183,18 +212,21 @@ const inPartitionOf = ({ partition, firstOffset }: PartitionFeed, { nameHash, in
   generation: unknownGeneration,
 })
 
-/** A token agrees with this log up to where another history begins. */
+/** Starts at the highest offset up to which the token and this log agree. */
 function judgeGeneration(feed: PartitionFeed, position: Position): Start {
   const { generation } = position
   const offset = Math.max(position.offset, feed.firstOffset)
   const agreed = generation === unknownGeneration ? offset : feed.window.divergence(offset, generation)
-  // One that is ahead of this gateway is judged again, by what comes meanwhile.
+  // A position ahead of this gateway is checked again as records arrive.
   if (agreed >= offset) return { ...plain(feed, offset), generation }
   const gap = gapAt('rewritten', feed.doubtfulFrom(agreed, generation), offset - 1, position)
   return { feed, offset: agreed, gaps: [gap] }
 }
 
-/** The log of that token is gone; of the new one the client has seen nothing. */
+/**
+ * Starts at the beginning: the log of that token is gone, and the client has received nothing of
+ * the new one.
+ */
 function recreatedStart(feed: PartitionFeed, position: Position): Start {
   return { feed, offset: feed.first, gaps: [gapAt('recreated', position.offset, undefined, position)] }
 }

@@ -7,22 +7,22 @@ import type { PendingGap } from './pending-gap.ts'
 import { type Growth, knownCount, resolveStarts, type Start } from './start.ts'
 import type { Subscription } from './subscription.ts'
 
-/** One subscription, or all that share a position, on its way to where it begins. */
+/** A subscription, or all that share a position, until its start is found. */
 export interface Starting {
   readonly subscriptions: readonly Subscription[]
-  /** Where that is; a promise where it takes time to find out. */
+  /** Returns the starts; a promise if finding them takes time. */
   find(partitions: readonly PartitionFeed[]): Start[] | Promise<Start[]>
-  /** Their partitions, as they are now. */
+  /** Returns the partitions of the subscriptions, as they are now. */
   wanted(): PartitionFeed[]
-  /** They, or their session, are gone: nothing more is called. */
+  /** Returns whether the subscriptions or their session are gone: nothing more is called. */
   isGone(): boolean
-  /** They begin elsewhere: what was found is of no use. */
+  /** Discards starts that are no longer valid. */
   discard(starts: readonly Start[]): void
   begin(starts: Start[]): void
   failed(error: unknown): void
 }
 
-/** Where they begin that ask for it by `after`: the broker may have to be asked. */
+/** Returns a finder of starts by `after`. The broker may have to be asked. */
 export function findAfter(
   feeds: Feeds,
   asked: Asked,
@@ -32,8 +32,9 @@ export function findAfter(
 }
 
 /**
- * Calls `begin` at once where that is known at once. Where they want other partitions than `partitions` by the time that it is found,
- * or one of their logs has become another one, it is found anew.
+ * Calls `begin`, at once if the starts are known at once. Searches again if the subscriptions
+ * want other partitions than `partitions` by the time the starts are found, or if one of the logs
+ * was rewritten meanwhile.
  */
 export function start(starting: Starting, partitions: readonly PartitionFeed[]): void {
   const starts = starting.find(partitions)
@@ -60,7 +61,7 @@ export function start(starting: Starting, partitions: readonly PartitionFeed[]):
 }
 
 function growthOf(feeds: Feeds, subscriptions: readonly Subscription[]): Growth {
-  // A token says one number for each stream: looked up once, not for each partition.
+  // A token states one count a stream: looked up once a stream, not once a partition.
   const moved = new Map<string, ReadonlySet<number>>()
   const movedOf = ({ stream }: PartitionFeed, count: number) => {
     const known = moved.get(stream) ?? feeds.movedSince(stream, subscriptions, count)
@@ -74,16 +75,16 @@ function growthOf(feeds: Feeds, subscriptions: readonly Subscription[]): Growth 
   }
 }
 
-/** What is said of a stream is said once, however many of its partitions are read. */
+/** Returns one count a stream, however many of its partitions are read. */
 export function countsOf(feeds: Feeds, starts: readonly Start[], asked: Asked): StreamCount[] {
   const ofEach = new Map(starts.map(({ feed }) => [feed.stream, feed]))
-  const said = asked.kind === 'positions' ? asked.counts : []
+  const stated = asked.kind === 'positions' ? asked.counts : []
   return [...ofEach.values()].map((feed) => {
-    const others = said.filter((count) => count.nameHash === feed.nameHash && !isSameLog(count, feed))
+    const others = stated.filter((count) => count.nameHash === feed.nameHash && !isSameLog(count, feed))
     return {
       feed,
       now: feeds.countOf(feed),
-      told: knownCount(feed, said),
+      told: knownCount(feed, stated),
       others: others.map((each) => partitionCount(each, each.count)),
     }
   })
@@ -92,8 +93,9 @@ export function countsOf(feeds: Feeds, starts: readonly Start[], asked: Asked): 
 const isRepartitioned = ({ reason }: PendingGap): boolean => reason === 'repartitioned'
 
 /**
- * How many partitions a client knows of that begins there, and stands at these positions: as many as there are, unless it is still to be
- * told of some.
+ * Returns the partition counts to announce to a client with these starts and positions: the
+ * present count or, while the client must still be told of new partitions, the count of its
+ * token.
  */
 export function announcedCounts(
   counts: readonly StreamCount[],

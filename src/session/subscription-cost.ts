@@ -12,18 +12,24 @@ interface HoldingsContext {
   readonly totals: Pick<Totals, 'requireRoom'>
 }
 
-/** What subscriptions need once they have begun: the partitions that they read, and bytes beside those of these. */
+/**
+ * Needs of subscriptions once they have begun: the partitions that they read, and bytes in
+ * addition to the cost of these partitions.
+ */
 export interface Requirements {
   readonly feeds: readonly PartitionFeed[]
   readonly bytes: number
 }
 
-/** What a session's subscriptions hold, counted: themselves, their legs, and positions for partitions to come. */
+/**
+ * Counts what a session's subscriptions hold: themselves, their legs, and positions for
+ * partitions that they may move into.
+ */
 export class SubscriptionCost {
   readonly #account: Account
   readonly #tracks: Tracks
   readonly #context: HoldingsContext
-  /** Positions that are kept for partitions to come, in number. */
+  /** Number of positions kept for partitions that subjects may move into. */
   #carried = 0
 
   constructor(account: Account, tracks: Tracks, context: HoldingsContext) {
@@ -32,7 +38,10 @@ export class SubscriptionCost {
     this.#context = context
   }
 
-  /** Takes their memory, and keeps as much free as they need once they have begun. Throws `overloaded` where there is no room. */
+  /**
+   * Charges the subscriptions, and reserves what they need once they have begun. Throws
+   * `overloaded` if there is no room.
+   */
   take(subscriptions: readonly Subscription[], needs: Requirements): void {
     this.#context.totals.requireRoom(subscriptions.length, subscriptions.filter(({ pattern }) => pattern).length)
     const own = subscriptions.reduce((sum, { ownBytes }) => sum + ownBytes, 0)
@@ -41,7 +50,7 @@ export class SubscriptionCost {
     subscriptions[0]!.reserved = reserved
   }
 
-  /** Its partitions may be others by now. Throws as `take`. */
+  /** Adjusts the reservation, because its partitions may have changed. Throws as `take`. */
   reserve(subscription: Subscription, needs: Requirements): void {
     const reserved = this.#bytesFor(needs)
     if (reserved > subscription.reserved) this.#account.ensure(reserved - subscription.reserved)
@@ -54,13 +63,13 @@ export class SubscriptionCost {
     return bytes + fresh * sizes.track
   }
 
-  /** They begin: their parts are counted one by one. */
+  /** Ends the reservation of a subscription that begins: its parts are charged one by one. */
   release(subscription: Subscription): void {
     this.#account.give(subscription.reserved)
     subscription.reserved = 0
   }
 
-  /** One more, or one less, for operators. */
+  /** Adds `by` to the operators' counts of subscriptions and patterns. */
   count({ pattern }: Subscription, by: 1 | -1): void {
     const { instruments } = this.#context
     instruments.subscriptions += by
@@ -77,7 +86,7 @@ export class SubscriptionCost {
     this.#account.give(leg.subscription.legBytes)
   }
 
-  /** Keeps positions for it, if there is room for all of them. */
+  /** Keeps positions for a subscription, if there is room for all of them. */
   carry(subscription: Subscription, positions: readonly Position[]): void {
     const { length } = positions
     if (length === 0 || this.#carried + length > this.#context.limits.maxCarried) return
@@ -94,7 +103,7 @@ export class SubscriptionCost {
     this.#account.give(dropped * sizes.position)
   }
 
-  /** It holds nothing more but its legs. */
+  /** Frees everything that it holds, except its legs. */
   forget(subscription: Subscription): void {
     this.drop(subscription, () => true)
     this.count(subscription, -1)
@@ -103,7 +112,10 @@ export class SubscriptionCost {
   }
 }
 
-/** What the legs take of subscriptions that share their partitions' readers, bytes. */
+/**
+ * Returns the memory cost of the legs of subscriptions that share their partitions' readers,
+ * bytes.
+ */
 export function legBytesOf(readers: ReadonlyMap<PartitionFeed, readonly Subscription[]>): number {
   let sum = 0
   for (const subscriptions of readers.values()) for (const { legBytes } of subscriptions) sum += legBytes

@@ -7,27 +7,36 @@ import type { Policy } from '../wire/frames.ts'
 import type { Position } from '../wire/token.ts'
 import { sizes } from './account.ts'
 
-/** One subject or pattern of a session, under the client's `ref` (0 for SSE and poll, which have no refs). */
+/**
+ * One subject or pattern of a session, under the client's `ref` (0 over SSE and poll, which have no
+ * refs).
+ */
 export interface Subscription {
   readonly ref: number
   readonly subject: string
   readonly pattern: boolean
   readonly policy: Policy
-  /** Its `subjectBytes`. */
+  /** The `subjectBytes` of `subject`. */
   readonly bytes: string
   readonly hash: number
   legs: Leg[]
-  /** WebSocket: positions of its token in partitions that it does not read, to which its subjects may come. */
+  /**
+   * WebSocket: positions of its token in partitions that it does not read, and that its subjects
+   * may move into.
+   */
   carried: readonly Position[]
-  /** Legs that have not joined the main reader of their partition yet; at 0 the client is told `live`. */
+  /**
+   * Legs that have not joined the main reader of their partition yet; at 0 the session sends
+   * `live`.
+   */
   joining: number
-  /** Its client was told so, and takes what names no ref as meant for it too. */
+  /** Whether `live` was sent: its client then applies frames without refs to it too. */
   toldLive: boolean
   closed: boolean
-  /** What the session takes for it, and for each of its legs, bytes. */
+  /** Memory cost of the subscription and of each of its legs, bytes. */
   readonly ownBytes: number
   readonly legBytes: number
-  /** What is kept free for it until it has begun. */
+  /** Bytes reserved for it until it has begun. */
   reserved: number
 }
 
@@ -35,19 +44,22 @@ export interface Subscription {
 export interface Leg {
   readonly subscription: Subscription
   readonly feed: PartitionFeed
-  /** Its place in the hub while it is the main reader's. */
+  /** Its membership in the hub, while the main reader serves it. */
   membership: Membership | undefined
 }
 
 const none: readonly Position[] = []
 
-/** One that has not begun. `seed` is that of the window's hashes. Throws where `subject` is none. */
+/**
+ * Creates a subscription that has not begun. `seed` is that of the window's hashes. Throws if
+ * `subject` is invalid.
+ */
 export function newSubscription(ref: number, subject: string, seed: number, policy: Policy = 'lossless'): Subscription {
   validatePattern(subject)
   const utf8 = Buffer.from(subject)
   const bytes = subjectBytes(subject)
   const pattern = isPattern(subject)
-  // Where it is not ASCII the partition's hub has its bytes once more.
+  // The partition's hub has a second copy of the bytes if they are not ASCII.
   const text = bytes === subject ? subject.length : 2 * (subject.length + bytes.length) + sizes.bytes
   const depth = tokens(subject).length - (subject.endsWith('>') ? 1 : 0)
   const there = pattern ? sizes.pattern + text + depth * sizes.token : sizes.subject
@@ -69,10 +81,10 @@ export function newSubscription(ref: number, subject: string, seed: number, poli
   }
 }
 
-/** Its part in one more partition. */
+/** Adds a leg in one more partition. */
 export function newLeg(subscription: Subscription, feed: PartitionFeed): Leg {
   const leg: Leg = { subscription, feed, membership: undefined }
-  // A list that is pushed to begins with room for 17, and most have one.
+  // An array that is pushed to starts with a capacity of 17, and most have one element.
   if (subscription.legs.length === 0) subscription.legs = [leg]
   else subscription.legs.push(leg)
   return leg

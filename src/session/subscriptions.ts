@@ -22,7 +22,7 @@ import { legBytesOf, type Requirements, SubscriptionCost } from './subscription-
 import type { LegOwner } from './track.ts'
 import type { Tracks } from './tracks.ts'
 
-/** Those that begin together, and what they need for it in these partitions. */
+/** Subscriptions that begin together, and what they need in given partitions. */
 interface Beginning extends Pick<LastAsked, 'subscriptions' | 'readers'> {
   needs(partitions: readonly PartitionFeed[]): Requirements
 }
@@ -37,23 +37,27 @@ export interface SubscriptionsContext {
   readonly totals: Pick<Totals, 'requireRoom'>
 }
 
-/** What the session does for its subscriptions. */
+/** The part of a session that its subscriptions use. */
 export interface SubscriptionsOwner extends SearchOwner {
   readonly outlet: Outlet
   readonly grant: Grant
   readonly ended: boolean
   control(frame: ServerFrame): void
-  /** There is something to read for them. */
+  /** Schedules a run of the session: there is something to read. */
   wake(): void
-  /** One is gone that may have been the last on its way. */
+  /** Reports that a subscription is gone, possibly the last one that was catching up. */
   forgot(): void
-  /** Nobody can say where it is to be read: an error of the ref's, or the end where it is 0. */
+  /**
+   * Reports that a start cannot be found: an error frame for the ref, or the end of the session
+   * if `ref` is 0.
+   */
   startFailed(ref: number, error: unknown): void
 }
 
 /**
- * A session's subscriptions: where each begins, by `after` or `last`, and where it goes on when its stream has more partitions. Over
- * WebSocket each has a ref and a start of its own; over SSE and long-poll all share one position.
+ * A session's subscriptions: where each starts, by `after` or `last`, and where it continues when
+ * its stream gets more partitions. Over WebSocket each has a ref and its own start. Over SSE and
+ * long-poll all share one position.
  */
 export class Subscriptions implements LegOwner {
   readonly #owner: SubscriptionsOwner
@@ -61,11 +65,11 @@ export class Subscriptions implements LegOwner {
   readonly #tracks: Tracks
   readonly #holdings: SubscriptionCost
   readonly #byRef = new SmallMap<number, Subscription>()
-  /** SSE and poll: those that have not joined yet. */
+  /** SSE and poll: legs that have not joined their readers yet. */
   #entering: Iterator<Leg, undefined> | undefined
-  /** While some of them ask for last events and have not begun. */
+  /** Set while subscriptions that asked for last events have not begun. */
   #searches: LastSearches | undefined
-  /** There was one. */
+  /** Whether there has been a subscription. */
   begun = false
 
   constructor(owner: SubscriptionsOwner, context: SubscriptionsContext, tracks: Tracks) {
@@ -75,7 +79,7 @@ export class Subscriptions implements LegOwner {
     this.#holdings = new SubscriptionCost(owner.account, tracks, context)
   }
 
-  /** WebSocket: one more. Throws what is wrong with the request. */
+  /** WebSocket: adds a subscription. Throws if the request is wrong. */
   add({ ref, subject, after, last, policy }: Subscribe): void {
     if (ref === 0 || this.#byRef.has(ref)) {
       const why = ref === 0 ? 'ref must be a whole number above 0' : `ref ${ref} is in use`
@@ -99,7 +103,7 @@ export class Subscriptions implements LegOwner {
     this.#start({ subscriptions, find, wanted, begin: (starts) => this.#begin(subscription, starts, asked) }, feeds)
   }
 
-  /** SSE and poll: all there will be. Throws what is wrong with the request. */
+  /** SSE and poll: adds all subscriptions of the session. Throws if the request is wrong. */
   addAll(subjects: readonly string[], after: readonly string[], { last, policy }: SubscribeOptions): void {
     const { limits, seed } = this.#context
     const distinct = [...new Set(subjects)]
@@ -134,7 +138,7 @@ export class Subscriptions implements LegOwner {
     this.#start({ subscriptions, find, wanted, begin }, all)
   }
 
-  /** WebSocket. */
+  /** WebSocket: ends the subscription of a ref. Throws `bad_ref` if there is none. */
   remove(ref: number): void {
     const subscription = this.#byRef.get(ref)
     if (subscription === undefined) {
@@ -144,12 +148,16 @@ export class Subscriptions implements LegOwner {
     this.#owner.control({ kind: 'unsubscribed', ref })
   }
 
-  /** A stream has another number of partitions than before: each subscription goes on where its events are now, and is told. */
+  /**
+   * Moves each subscription to where its events are now, with a gap: a stream has another number
+   * of partitions.
+   */
   replace(): void {
     const { feeds } = this.#context
     this.enter({ left: Number.POSITIVE_INFINITY, stoppedAt: 0 })
     for (const subscription of this.#byRef.values()) {
-      // It has not begun: the broker is being asked where, and its partitions are looked up again then.
+      // It has not begun: its start is being looked up, and its partitions are looked up again
+      // afterwards.
       if (subscription.legs.length === 0) continue
       try {
         this.#move(subscription, feeds.partitionsFor(subscription.subject))
@@ -167,7 +175,8 @@ export class Subscriptions implements LegOwner {
     const read = new Set(subscription.legs.map(({ feed }) => feed))
     const gone = subscription.legs.filter(({ feed }) => !wanted.has(feed))
     const fresh = now.filter((feed) => !read.has(feed))
-    // Of a log that was created again it hears where it is now: its readers in the old places are about to go, and what they owe it.
+    // The readers in its old partitions are about to go, with the gaps that they have pending. So
+    // the new partition reports a log that was re-created.
     const [left] = gone
     const stood = left && this.#tracks.get(left.feed)?.positionOf(left)
     for (const feed of fresh) this.#moveInto(subscription, feed, stood)
@@ -176,31 +185,31 @@ export class Subscriptions implements LegOwner {
       const isSeparate = this.#owner.outlet.transport === 'websocket'
       if (isSeparate) this.#keepAhead(leg)
       this.#holdings.leave(leg, isSeparate ? 'forgotten' : 'carried')
-      // It may have been the last that was on its way.
+      // It may have been the last leg that was catching up.
       if (joining) this.joined(leg)
     }
   }
 
-  /** It has no place in any partition, or the broker could not say where it begins. */
+  /** Reports a subscription that has no partition, or whose start the broker could not tell. */
   #fail(subscription: Subscription, error: unknown): void {
     const { ref } = subscription
     if (ref !== 0) this.#forget(subscription)
     this.#owner.startFailed(ref, error)
   }
 
-  /** Somebody's last events are being looked for. */
+  /** Whether a search for last events is running. */
   get searching(): boolean {
     return this.#searches?.pending === true
   }
 
-  /** One slice of looking for last events. True when there is more to do at once. */
+  /** Runs one slice of the searches for last events. True = there is more to do at once. */
   search(budget: ScanBudget): boolean {
     const more = this.#searches?.run(budget) === true
     if (!this.searching) this.#searches = undefined
     return more
   }
 
-  /** The session is over. */
+  /** Closes all subscriptions: the session has ended. */
   close(): void {
     for (const subscription of this.#byRef.values()) {
       subscription.closed = true
@@ -227,7 +236,10 @@ export class Subscriptions implements LegOwner {
     return this.#owner.ended || subscriptions.every(({ closed }) => closed)
   }
 
-  /** Where they begin, by `after` unless they want last events. Their partitions may be others each time. */
+  /**
+   * Returns a finder of starts, by `last` if last events are wanted, else by `after`. The
+   * partitions may differ from call to call.
+   */
   #finder(asked: Asked, n: number | undefined, { needs, ...those }: Beginning): Starting['find'] {
     const { subscriptions } = those
     const find = n === undefined ? findAfter(this.#context.feeds, asked, subscriptions) : this.#finderOfLast(n, those)
@@ -247,7 +259,10 @@ export class Subscriptions implements LegOwner {
     }
   }
 
-  /** Throws `overloaded` once there is no room for their legs, of which there may be a thousand in each partition, before they are made. */
+  /**
+   * Throws `overloaded` if there is no room for their legs, before these are created: there may
+   * be a thousand in each partition.
+   */
   #ensureLegs(subscriptions: readonly Subscription[]): void {
     let bytes = 0
     for (const { subject, legBytes } of subscriptions) {
@@ -256,7 +271,7 @@ export class Subscriptions implements LegOwner {
     }
   }
 
-  /** Who of them reads which partition. */
+  /** Returns the subscriptions that read each partition. */
   #readersOf(subscriptions: readonly Subscription[]): Map<PartitionFeed, Subscription[]> {
     const readers = new Map<PartitionFeed, Subscription[]>()
     for (const subscription of subscriptions) {
@@ -269,7 +284,9 @@ export class Subscriptions implements LegOwner {
     return readers
   }
 
-  /** WebSocket: each ref from its own start, told `live` when it is. */
+  /**
+   * WebSocket: begins a ref at its own start. `live` is sent once it has joined all main readers.
+   */
   #begin(subscription: Subscription, starts: Start[], asked: Asked): void {
     const { ref } = subscription
     const carried = carriedBy(
@@ -277,7 +294,7 @@ export class Subscriptions implements LegOwner {
       starts.map(({ feed }) => feed),
     )
     const before = starts.map((start) => (start.gaps[0] === undefined ? startPosition(start) : start.gaps[0].before))
-    // Where its subjects are elsewhere now, the client has nothing else to stand at until the gap is told.
+    // If its subjects have moved, the client has no other position until the gap is sent.
     const positions = [...before.filter((position) => position !== undefined), ...carried.positions]
     const told = announcedCounts(countsOf(this.#context.feeds, starts, asked), starts, positions)
     this.#owner.control({ kind: 'subscribed', ref, after: encodeSaid(positions, [...carried.counts, ...told]) })
@@ -285,7 +302,7 @@ export class Subscriptions implements LegOwner {
     subscription.joining = starts.length
     this.#holdings.release(subscription)
     for (const start of starts) {
-      // A socket that takes no more answers ends the session.
+      // The session ends if no more control frames can be queued for its socket.
       if (this.#owner.ended) return
       const { feed } = start
       const leg = this.#holdings.addLeg(subscription, feed)
@@ -293,7 +310,10 @@ export class Subscriptions implements LegOwner {
     }
   }
 
-  /** Its subjects may come into other partitions of their streams; positions in other streams have been handed back. */
+  /**
+   * Keeps positions in other partitions of its streams, because its subjects may move into them.
+   * Positions in other streams were returned to the client.
+   */
   #keep(subscription: Subscription, carried: readonly Position[], starts: readonly Start[]): void {
     const streams = new Set(starts.map(({ feed }) => feed.nameHash))
     this.#holdings.carry(
@@ -302,7 +322,11 @@ export class Subscriptions implements LegOwner {
     )
   }
 
-  /** Its subjects may come back before this gateway has read so far: at the head they would be given again what their client has. */
+  /**
+   * Keeps the position of a leg that leaves while it is ahead of this gateway's head. Its
+   * subjects may come back before this gateway has read that far, and a start at the head would
+   * then repeat events.
+   */
   #keepAhead(leg: Leg): void {
     const { subscription, feed } = leg
     const stood = this.#tracks.get(feed)?.positionOf(leg)
@@ -310,7 +334,10 @@ export class Subscriptions implements LegOwner {
     if (isAhead) this.#holdings.carry(subscription, [stood])
   }
 
-  /** SSE and poll: all subjects share the main readers, which start where the token says. */
+  /**
+   * SSE and poll: begins all subjects. They share the main readers, which start at the token's
+   * positions.
+   */
   #beginAll(
     subscriptions: readonly Subscription[],
     readers: ReadonlyMap<PartitionFeed, readonly Subscription[]>,
@@ -330,12 +357,15 @@ export class Subscriptions implements LegOwner {
     if (this.entering) this.#owner.wake()
   }
 
-  /** SSE and poll: not all have joined their partitions' readers, which do not read before. */
+  /**
+   * SSE and poll: whether legs have yet to join their partitions' readers. No reader reads before
+   * all have.
+   */
   get entering(): boolean {
     return this.#entering !== undefined
   }
 
-  /** As many of them join as may be looked at. */
+  /** Joins legs to their partitions' readers, as many as the budget allows. */
   enter(budget: ScanBudget): void {
     if (this.#entering === undefined) return
     for (; budget.left > 0; budget.left--) {
@@ -351,8 +381,10 @@ export class Subscriptions implements LegOwner {
   }
 
   /**
-   * A new partition is read from its beginning, one that was there before from its head; where the client's token named it, as
-   * another gateway knew of it before, from there: as far as its log is the one that the token was of.
+   * Moves a subscription into a partition. A new partition is read from its beginning, one that
+   * was there before from its head. If the client's token names the partition, because another
+   * gateway knew of it earlier, reading starts at the token's position, as far as the log is
+   * still the token's.
    */
   #moveInto(subscription: Subscription, feed: PartitionFeed, stood: Position | undefined): void {
     const { transport } = this.#owner.outlet
@@ -360,7 +392,7 @@ export class Subscriptions implements LegOwner {
     const carried = [...subscription.carried, ...this.#tracks.carried.positions]
     const count = this.#tracks.counts?.of(feed) ?? Number.POSITIVE_INFINITY
     const start = arrivingStart(feed, { carried, stood, count })
-    // Once it has been there, where it stood before says nothing more.
+    // The client's earlier position there no longer matters.
     this.#holdings.drop(subscription, (position) => isSamePartition(position, feed))
     if (this.#owner.ended) return
     this.#owner.account.ensure(subscription.legBytes + sizes.track + sizes.reader)
@@ -374,7 +406,8 @@ export class Subscriptions implements LegOwner {
     }
     track.join(leg)
     if (there === undefined) this.#owner.wake()
-    // One position is for all: it goes on where the others stand, who have been told what became of the log. One gap is for all who come.
+    // All share one position: the subscription continues at that of the others, who know what
+    // happened to the log. One gap serves all that move in.
     else if (!main.endsWithMove) {
       const before = main.destination()
       main.addGap({ from: before.offset, to: undefined, reason: 'repartitioned', certain: false, before })
@@ -391,7 +424,7 @@ export class Subscriptions implements LegOwner {
   }
 }
 
-/** A position says where to start already. */
+/** Throws if a request has both: a position already says where to start. */
 function requireOne(last: number | undefined, after: readonly string[]): void {
   if (last === undefined || after.length === 0) return
   throw new CarillonError('bad_request', 'expected after or last, got both: a position says where to start already')

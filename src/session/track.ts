@@ -4,36 +4,40 @@ import { Reader, type ReaderOwner } from './reader.ts'
 import type { Start } from './start.ts'
 import type { Leg } from './subscription.ts'
 
-/** Hears of legs that the main reader serves from now on. */
+/** Is notified of legs that the main reader serves from now on. */
 export interface LegOwner {
   joined(leg: Leg): void
 }
 
 /**
- * One session in one partition: the main reader that all live refs share, at most one side reader that brings one ref from
- * its older position to the head, and the refs that queue for it. Where the offsets meet, the ref joins the main reader.
+ * One session in one partition: the main reader that all live refs share, at most one side reader
+ * that brings one ref from its older position to the head, and the refs that queue for it. When
+ * both readers are at the head, the side reader's ref joins the main reader.
  */
 export class Track {
   readonly feed: PartitionFeed
   readonly main: Reader
   side: Reader | undefined
   readonly #owner: ReaderOwner
-  /** Readers of refs whose turn has not come: they hear what happens to the log, but are not run. */
+  /** Readers of queued refs: they are notified of changes to the log, but not run. */
   readonly #waiting: Reader[] = []
 
-  /** Subscriptions that were live elsewhere are on their way in: where the main reader stands, they don't. */
+  /**
+   * Whether subscriptions that were live in other partitions are catching up here: the main
+   * reader's position is not theirs.
+   */
   get isJoinedAnew(): boolean {
     const isAnew = ({ leg }: Reader) => leg!.subscription.toldLive
     return this.side !== undefined && (isAnew(this.side) || this.#waiting.some(isAnew))
   }
 
-  /** Where the leg's client stands. */
+  /** Returns the position of the leg's client. */
   positionOf(leg: Leg): Position | undefined {
-    const own = [this.side, ...this.#waiting].find((reader) => reader?.leg === leg)
-    return (own ?? this.main).position()
+    const reader = [this.side, ...this.#waiting].find((each) => each?.leg === leg)
+    return (reader ?? this.main).position()
   }
 
-  /** Where the main reader starts. */
+  /** The main reader starts at `start`. */
   constructor(owner: ReaderOwner, start: Start) {
     this.#owner = owner
     this.feed = start.feed
@@ -44,12 +48,12 @@ export class Track {
     return this.main.legs.length === 0 && this.side === undefined && this.#waiting.length === 0
   }
 
-  /** The leg is served by the main reader, from the main reader's own position on. */
+  /** Joins the leg to the main reader, at the main reader's own position. */
   join(leg: Leg): void {
     this.main.join(leg)
   }
 
-  /** The leg starts at an offset of its own. True when it joined at once. */
+  /** Starts the leg at its own offset. True = it joined at once. */
   enter(leg: Leg, start: Start): boolean {
     const { offset, gaps } = start
     if (
@@ -69,14 +73,17 @@ export class Track {
     return false
   }
 
-  /** Also what is owed to those who wait for their turn: in other partitions they may be live. */
+  /** Sends pending gaps, also those of queued refs: these may be live in other partitions. */
   flushGaps(): void {
     this.main.flushGaps()
     this.side?.flushGaps()
     for (const reader of this.#waiting) reader.flushGaps()
   }
 
-  /** The side reader's leg joins where both readers are at the head; the next leg that queues takes its place. */
+  /**
+   * Joins the side reader's leg to the main reader once both are at the head. The next leg in the
+   * queue takes its place.
+   */
   settle(legs: LegOwner): void {
     while (this.side !== undefined && this.side.mode === 'behind' && this.main.mode === 'live') {
       const { side } = this

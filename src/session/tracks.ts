@@ -11,23 +11,34 @@ import { atHead, type Start } from './start.ts'
 import type { Leg } from './subscription.ts'
 import { type LegOwner, Track } from './track.ts'
 
-/** Main readers start at the head (WebSocket), or where the client's token says. */
+/**
+ * Main readers start at the head (WebSocket), or where the client's token says (SSE and poll).
+ */
 type MainStart = 'head' | 'asked'
 
-/** All partitions that a session touches. */
+/** All partitions that a session reads. */
 export class Tracks implements PositionSource {
   readonly #owner: ReaderOwner
   readonly #mains: MainStart
   readonly #byFeed = new SmallMap<PartitionFeed, Track>()
-  /** Of a session that has one track and has left none since, as most: its token is made at each SSE delivery. */
+  /**
+   * The only track; undefined if there are several or one has been left. Most sessions have one,
+   * and SSE builds a token at each delivery.
+   */
   #only: Track | undefined
-  /** One of its readers may owe something: thousands may wait for their turn, and each slice would ask them all. */
+  /**
+   * Whether a reader may have gaps to send: thousands of readers may be queued, too many to ask
+   * at each slice.
+   */
   owing = false
-  /** Once it is closed. */
+  /** Main readers that have yet to leave their hubs once the session is closed. */
   readonly #departing: Reader[] = []
-  /** SSE and poll: what the client's token says of what no subscription touches, carried through to its next one. */
+  /**
+   * SSE and poll: positions and counts of the client's token that concern no subscription,
+   * carried through to its next token.
+   */
   carried: Token = saysNothing
-  /** SSE and poll. */
+  /** SSE and poll only. */
   readonly counts: AnnouncedCounts | undefined
 
   constructor(owner: ReaderOwner, mains: MainStart) {
@@ -49,8 +60,10 @@ export class Tracks implements PositionSource {
   }
 
   /**
-   * The partition's track. Over SSE and poll a new one's main reader begins as `start` says. Over WebSocket it starts at the head: nobody
-   * has verified that the log reaches up to that offset, and a live reader passes over whatever lies below where it stands.
+   * Returns the partition's track, creating it if needed. Over SSE and poll the main reader of a
+   * new track starts at `start`. Over WebSocket it starts at the head: nobody has verified that
+   * the log reaches up to the offset of `start`, and a live reader ignores everything below its
+   * position.
    */
   open(start: Start): Track {
     const { feed } = start
@@ -60,12 +73,15 @@ export class Tracks implements PositionSource {
     if (this.#mains === 'head') track.main.goLive()
     this.#byFeed.set(feed, track)
     this.#only = this.size === 1 ? track : undefined
-    // From here on its own reader says where it stands.
+    // From now on its reader determines the position.
     this.#carry(this.carried.positions.filter((position) => !isSamePartition(position, feed)))
     return track
   }
 
-  /** `carried`: where it stood stays in the token, for a gateway that does not know yet that its events are elsewhere. */
+  /**
+   * Removes a leg. `carried`: its position stays in the token, for a gateway that does not know
+   * yet that the events have moved.
+   */
   leave(leg: Leg, position: 'forgotten' | 'carried' = 'forgotten'): void {
     const { legs } = leg.subscription
     legs.splice(legs.indexOf(leg), 1)
@@ -81,8 +97,9 @@ export class Tracks implements PositionSource {
   }
 
   /**
-   * The session's position in all of them, behind what `step` has; whoever asks for it gives it to the client. `brief`: where it is one
-   * only, without the number of partitions.
+   * Returns the session's position in all partitions, after the write that `step` describes. The
+   * caller must deliver it to the client. `brief`: without the partition count, if there is only
+   * one position.
    */
   token(form: TokenForm = 'full', step?: Step): string {
     const { carried } = this
@@ -101,8 +118,8 @@ export class Tracks implements PositionSource {
   }
 
   /**
-   * Where the client stands once it has what is written next for one of its readers, which leads that to `next`: valid during one write.
-   * `generation`: of an event.
+   * Returns the client's position after the next frame of one of its readers, which moves that
+   * reader to `next`: valid during one write. `generation` is that of an event.
    */
   behind(reader: Reader, next: number, generation: number = unknownGeneration): PositionSource {
     return step.of(this, reader, next, generation)
@@ -121,8 +138,9 @@ export class Tracks implements PositionSource {
   }
 
   /**
-   * What is owed in any partition, before something is given in another: a token that has gone on in old partitions and does not name a
-   * new one yet looks like one that never wanted it.
+   * Sends the pending gaps of all partitions, before anything is delivered in any: a token that
+   * has moved on in old partitions and does not name a new one yet looks as if the new one had
+   * never been wanted.
    */
   flushGaps(): void {
     if (!this.owing) return
@@ -130,7 +148,10 @@ export class Tracks implements PositionSource {
     this.owing = !this.#owner.writable
   }
 
-  /** One slice of catching up; `legs` hears of those that reached the head. True when there is more to do at once. */
+  /**
+   * Runs one slice of catching up; `legs` is notified of legs that reached the head. True = there
+   * is more to do at once.
+   */
   read(budget: ScanBudget, legs: LegOwner): boolean {
     let more = false
     this.flushGaps()
@@ -138,7 +159,7 @@ export class Tracks implements PositionSource {
       if (this.#read(track.main, budget)) more = true
       if (track.side !== undefined && this.#read(track.side, budget)) more = true
       track.settle(legs)
-      // A leg that joined may have let the next one of its queue begin.
+      // A leg that joined may have let the next one in its queue begin.
       if (track.side?.mode === 'behind' && track.main.mode === 'live') more = true
       if (!this.#owner.writable) return false
     }
@@ -150,12 +171,15 @@ export class Tracks implements PositionSource {
     return true
   }
 
-  /** The socket is full: every live reader stops at its head. */
+  /** Moves every live reader to behind, at its head: the socket is full. */
   fallBehind(): void {
     for (const { main } of this.#byFeed.values()) main.fallBehind()
   }
 
-  /** Nothing is given any more. Its readers' places in hubs are left by `depart`: there may be a thousand in each partition. */
+  /**
+   * Ends delivery. `depart` leaves the readers' places in hubs: there may be a thousand in each
+   * partition.
+   */
   close(): void {
     for (const track of this.#byFeed.values()) {
       track.close()
@@ -165,7 +189,7 @@ export class Tracks implements PositionSource {
     this.#only = undefined
   }
 
-  /** Leaves up to so many places. True when there are more. */
+  /** Leaves up to `places` memberships in hubs. True = there are more. */
   depart(places: number): boolean {
     for (let left = places; left > 0 && this.#departing.length > 0; left--) {
       const reader = this.#departing.at(-1)!
@@ -176,14 +200,14 @@ export class Tracks implements PositionSource {
     return this.#departing.length > 0
   }
 
-  /** True when the reader used up its slice before it was at the head. */
+  /** Runs one turn of a reader that is behind. True = its slice ended before the head. */
   #read(reader: Reader, budget: ScanBudget): boolean {
     if (reader.mode !== 'behind') return false
     return reader.read(budget) === 'budget'
   }
 }
 
-/** What is written for a reader leads it to an offset. */
+/** A write for a reader, which moves it to `next`. */
 class Step implements PositionSource {
   #tracks: Tracks | undefined
   reader: Reader | undefined

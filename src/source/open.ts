@@ -3,18 +3,18 @@ import type { LoopClock } from '../base/clock.ts'
 import { CarillonError } from '../base/errors.ts'
 import type { Source, SourceContext } from './source.ts'
 
-/** What a broker URL says. */
+/** The contents of a broker URL. */
 export type BrokerUrl =
   | { readonly kind: 'kafka'; readonly brokers: readonly string[] }
   | { readonly kind: 'embedded'; readonly dir: string }
   | { readonly kind: 'nats'; readonly servers: readonly string[]; readonly tls: boolean }
 
-/** What any adapter takes from its surroundings. */
+/** The context that every adapter takes. */
 export interface OpenContext extends SourceContext {
   readonly clock?: LoopClock
 }
 
-/** What a URL does not say; each adapter's own options, beside those that the URL gives. */
+/** Options of each adapter, excluding those that the URL contains. */
 export interface OpenOptions {
   readonly kafka?: Partial<Parameters<typeof import('./kafka/source.ts')['openKafka']>[0]>
   readonly nats?: Partial<Parameters<typeof import('./jetstream/source.ts')['openNats']>[0]>
@@ -25,8 +25,8 @@ const accepted = '"kafka://HOST:PORT[,HOST:PORT]…", "nats://HOST:PORT[,HOST:PO
 const ports = { 'kafka://': 9092, 'nats://': 4222, 'tls://': 4222 } as const
 
 /**
- * `kafka://h:9092,h2` (the port is 9092 unless given), `nats://h:4222,h2` or `tls://h` (4222), or `embedded:DIR` (relative to the
- * working directory). Throws `bad_request`.
+ * Parses `kafka://h:9092,h2` (port 9092 by default), `nats://h:4222,h2` or `tls://h` (port 4222
+ * by default), or `embedded:DIR` (relative to the working directory). Throws `bad_request`.
  */
 export function parseBrokerUrl(text: string): BrokerUrl {
   if (text.startsWith('kafka://')) return { kind: 'kafka', brokers: parseHosts(text, 'kafka://') }
@@ -42,8 +42,8 @@ export function parseBrokerUrl(text: string): BrokerUrl {
 }
 
 /**
- * Where the gateway that has an embedded log open takes commands of its own user: a Unix socket beside the log. undefined for other brokers.
- * Throws `bad_request`.
+ * Returns the Unix socket, beside an embedded log, on which the gateway that has the log open
+ * takes commands of its own user; undefined for other brokers. Throws `bad_request`.
  */
 export function localSocket(url: string): string | undefined {
   const broker = parseBrokerUrl(url)
@@ -51,8 +51,9 @@ export function localSocket(url: string): string | undefined {
 }
 
 /**
- * Opens the broker that `url` names. Only its adapter is loaded. Kafka and NATS resolve at once, whether they are there or not; the
- * embedded log rejects when its directory is in use or can't be used. Throws `bad_request` for a URL that is none.
+ * Opens the broker that `url` names, and loads only its adapter. Kafka and NATS resolve at once,
+ * even if they cannot be reached. The embedded log rejects if its directory is in use or
+ * unusable. Throws `bad_request` for an invalid URL.
  */
 export async function openSource(url: string, context: OpenContext, options: OpenOptions = {}): Promise<Source> {
   const broker = parseBrokerUrl(url)
@@ -70,12 +71,12 @@ export async function openSource(url: string, context: OpenContext, options: Ope
   return openKafka({ ...options.kafka, brokers: [...broker.brokers] }, context)
 }
 
-/** A name or IPv4 address, or an IPv6 address in brackets; then perhaps a port. */
+/** A name or IPv4 address, or an IPv6 address in brackets; then an optional port. */
 const host = /^([^\s:[\]@/?#]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/i
 
 function parseHosts(text: string, scheme: keyof typeof ports): string[] {
   const authority = text.slice(scheme.length).replace(/\/$/, '')
-  // What stands before an "@" may be a password: it is not repeated.
+  // The text before an "@" may contain a password, so the error does not repeat it.
   if (authority.includes('@')) throw badUrl(`${scheme}…@…`, 'credentials belong into the configuration file')
   return authority.split(',').map((part) => {
     const match = host.exec(part.trim())

@@ -9,7 +9,10 @@ export const brokerSettings = {
   ),
 }
 
-/** What a topic is on NATS: `family` = one JetStream stream a partition, which Carillon can create; `single` = one JetStream stream as it is. */
+/**
+ * Layout of a topic on NATS. `family` = one JetStream stream a partition, which Carillon can
+ * create; `single` = one JetStream stream as it is.
+ */
 export const streamLayouts = ['family', 'single'] as const
 export type StreamLayout = (typeof streamLayouts)[number]
 
@@ -25,7 +28,10 @@ interface LaidOut {
   readonly layout: StreamLayout
 }
 
-/** What is wrong with the layouts of streams that are right one by one. */
+/**
+ * Returns problems of layouts in combination with the broker and the partition count; each
+ * stream's options are valid on their own.
+ */
 export function layoutProblems(broker: string, streams: Readonly<Record<string, LaidOut>>): Problem[] {
   const { kind } = parseBrokerUrl(broker)
   return Object.entries(streams).flatMap(([name, { layout, partitions }]) => {
@@ -39,13 +45,13 @@ export function layoutProblems(broker: string, streams: Readonly<Record<string, 
   })
 }
 
-/** What a configuration says of its broker, whichever that is. */
+/** The parts of a configuration that concern its broker, of any kind. */
 interface Configured extends Pick<Required<OpenOptions>, 'kafka' | 'nats' | 'embedded'> {
   readonly limits: { readonly maxEventBytes: number }
   readonly streams: Readonly<Record<string, Pick<LaidOut, 'topic' | 'layout'>>>
 }
 
-/** What its broker is to be opened with. */
+/** Returns the options with which to open the configured broker. */
 export function sourceOptions({ kafka, nats, embedded, limits, streams }: Configured): OpenOptions {
   const { maxEventBytes } = limits
   const singleStreams = Object.values(streams).flatMap(({ topic, layout }) => (layout === 'single' ? [topic] : []))

@@ -1,13 +1,16 @@
 import { CarillonError } from '../base/errors.ts'
 import type { StreamInfo } from './source.ts'
 
-/** What is thrown where somebody names a partition that the stream does not have. */
+/** Returns the error for a partition that the stream does not have. */
 export function noPartition({ name, partitions }: Omit<StreamInfo, 'incarnation'>, partition: number): CarillonError {
-  const said = `expected a partition below ${partitions} of stream ${name}, got ${partition}`
-  return new CarillonError('stream_missing', `${said}; describe the stream again`)
+  const problem = `expected a partition below ${partitions} of stream ${name}, got ${partition}`
+  return new CarillonError('stream_missing', `${problem}; describe the stream again`)
 }
 
-/** Throws where a tail of the stream cannot begin to read `partition`; `isRead` = it reads it already. */
+/**
+ * Throws if a tail of the stream cannot start to read `partition`. `isRead` returns whether the
+ * tail reads a partition already.
+ */
 export function expectAbsent(
   stream: Omit<StreamInfo, 'incarnation'>,
   partition: number,
@@ -17,6 +20,6 @@ export function expectAbsent(
     throw noPartition(stream, partition)
   }
   if (!isRead(partition)) return
-  const said = `expected a partition that this tail does not read, got ${partition} of stream ${stream.name}`
-  throw new CarillonError('internal', `${said}; drop it first`)
+  const problem = `expected a partition that this tail does not read, got ${partition} of stream ${stream.name}`
+  throw new CarillonError('internal', `${problem}; drop it first`)
 }

@@ -25,7 +25,9 @@ export class Pause {
   }
 }
 
-/** The pause before retry number `attempt` (from 0), ms: doubled each time up to `maxMs`. */
+/**
+ * Returns the delay before retry number `attempt` (from 0), ms: doubled each time, up to `maxMs`.
+ */
 export function backOffMs(attempt: number, firstMs: number, maxMs: number): number {
   return Math.min(maxMs, firstMs * 2 ** Math.min(attempt, 16))
 }

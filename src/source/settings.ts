@@ -1,20 +1,21 @@
 /**
- * How a stream is set up on its broker, as the broker itself says it: what `carillon doctor` judges. Nothing that serves clients
- * depends on it. What a stream's partitions have differently is given as the weakest of them.
+ * Setup of a stream on its broker, as the broker reports it: `carillon doctor` judges it. Nothing
+ * that serves clients depends on it. A setting that differs between partitions is that of the
+ * weakest one.
  */
 export type StreamSettings = KafkaSettings | NatsSettings
 
 export interface KafkaSettings {
   readonly kind: 'kafka'
-  /** Brokers of the cluster that are there now. */
+  /** Brokers of the cluster that are up now. */
   readonly brokers: number
-  /** Copies of the partition that has fewest. */
+  /** Lowest number of replicas of any partition. */
   readonly replicas: number
-  /** Copies in sync of the partition that has fewest of them. */
+  /** Lowest number of in-sync replicas of any partition. */
   readonly inSync: number
   /** Partitions without a leader now. */
   readonly leaderless: number
-  /** Partitions in which an open transaction held readers back while they were looked at. */
+  /** Partitions in which an open transaction held readers back during the check. */
   readonly blocked: readonly BlockedPartition[]
   /** The topic's configuration in Kafka's own names, defaults included. */
   readonly configs: ReadonlyMap<string, string>
@@ -22,36 +23,42 @@ export interface KafkaSettings {
 
 export interface BlockedPartition {
   readonly partition: number
-  /** Where readers are held, and how many offsets there are behind it. */
+  /** Offset at which readers are held, and number of offsets after it. */
   readonly from: number
   readonly offsets: number
 }
 
 export interface NatsSettings {
   readonly kind: 'nats'
-  /** One JetStream stream as it is, or one a partition. */
+  /** `single` = one JetStream stream as it is; `family` = one a partition. */
   readonly layout: 'family' | 'single'
-  /** Of the server that was asked. */
+  /** Version of the server that was asked. */
   readonly version: string
   /** Whether that server is one of a cluster. */
   readonly clustered: boolean
   readonly replicas: number
-  /** Copies that are up to date, the leader's included, of the partition that has fewest. */
+  /** Lowest number of up-to-date replicas of any partition, including the leader. */
   readonly current: number
   readonly storage: 'file' | 'memory'
-  /** undefined = no limit, for each of these. */
+  /** undefined = no limit, for this and the next four. */
   readonly maxAgeMs: number | undefined
   readonly maxBytes: number | undefined
   readonly maxRecords: number | undefined
   readonly maxRecordsPerSubject: number | undefined
   readonly maxRecordBytes: number | undefined
-  /** Consumers of one partition, of gateways and of others. */
+  /** Maximum consumers of one partition, of gateways and of others. */
   readonly maxConsumers: number | undefined
-  /** Why the server refuses a gateway's consumer, of the first partition that has none for it; undefined = it does not. */
+  /**
+   * Reason why the server refuses a gateway's consumer, for the first partition without room for
+   * one; undefined = it does not.
+   */
   readonly consumerProblem: string | undefined
-  /** `new`: what is full refuses records instead of dropping the oldest. */
+  /** `new`: a full stream refuses records instead of dropping the oldest. */
   readonly discard: 'old' | 'new'
-  /** The server's clock less ours, ms, as far as one round trip shows it; the truth is within `clockErrorMs` of it. */
+  /**
+   * The server's clock minus ours, ms, as measured by one round trip: accurate to ±
+   * `clockErrorMs`.
+   */
   readonly clockOffsetMs: number | undefined
   readonly clockErrorMs: number
 }

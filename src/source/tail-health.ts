@@ -1,16 +1,19 @@
 import type { TailState } from './source.ts'
 
-/** Turns what happens to each partition into the tail's one state, told once a change of it or of its reason. */
+/**
+ * Combines the health of a tail's partitions into one state, which it reports once for each
+ * change of the state or of its reason.
+ */
 export class TailHealth {
   readonly #awayAfterMs: number
   readonly #tell: (state: TailState, detail: string) => void
-  /** Partitions that can't be read, and since when (monotonic ms). */
+  /** Partitions that cannot be read, with the start of the failure (monotonic ms). */
   readonly #failing = new Map<number, number>()
   #state: TailState | undefined
   #detail = ''
-  /** The partition whose problem was told: of several that fail, one speaks. */
+  /** The partition whose problem was reported: of several that fail, only one is. */
   #speaker = -1
-  /** What is wrong while reads work, by what it is about. */
+  /** Warnings while reads work, by subject. */
   readonly #warnings = new Map<string, string>()
 
   constructor(awayAfterMs: number, tell: (state: TailState, detail: string) => void) {
@@ -18,17 +21,17 @@ export class TailHealth {
     this.#tell = tell
   }
 
-  /** A partition that was not read yet. */
+  /** Adds a partition that has not been read yet. */
   expect(partition: number, nowMs: number): void {
     if (!this.#failing.has(partition)) this.#failing.set(partition, nowMs)
   }
 
-  /** It was read, or is not to be read any more. */
+  /** Records that the partition was read, or no longer has to be. */
   read(partition: number): void {
     if (this.#failing.delete(partition) && this.#failing.size === 0) this.#becomeUp()
   }
 
-  /** It should have been read by now. */
+  /** Returns whether the partition should have been read by now. */
   isLate(partition: number, nowMs: number): boolean {
     const sinceMs = this.#failing.get(partition)
     return sinceMs !== undefined && nowMs - sinceMs >= this.#awayAfterMs
@@ -42,7 +45,7 @@ export class TailHealth {
     this.#become('away', detail)
   }
 
-  /** Reads work, and yet something of the stream should be looked at: `about` names it. '' = no more. */
+  /** Sets a warning for the stream while reads work: `about` identifies it. '' = clears it. */
   warn(about: string, detail: string): void {
     if (detail === '') this.#warnings.delete(about)
     else this.#warnings.set(about, detail)
@@ -53,7 +56,7 @@ export class TailHealth {
     this.#become('missing', detail)
   }
 
-  /** The stream is there (again): partitions count as not read since now. */
+  /** Records that the stream exists (again): its partitions count as unread from now on. */
   found(partitions: Iterable<number>, nowMs: number): void {
     this.#failing.clear()
     for (const partition of partitions) this.#failing.set(partition, nowMs)

@@ -1,3 +1,4 @@
+import { absent, type ByteRange } from '../base/byte-range.ts'
 import { sequenceLength } from '../base/utf8.ts'
 
 /**
@@ -22,16 +23,41 @@ export const maxJsonDepth = 128
 let bytes: Uint8Array = /* @__PURE__ */ new Uint8Array(0)
 let end = 0
 let broken = false
+/** Member names, one inside the other, that lead to the wanted value. */
+let path: readonly Buffer[] = []
+const offPath = Number.POSITIVE_INFINITY
+/** The wanted value's range; `absent` = not found. */
+let foundStart = absent
+let foundEnd = absent
 
 /**
  * Returns whether bytes [from, to) are exactly one JSON value in UTF-8. Nesting beyond
  * `maxJsonDepth` is invalid.
  */
 export function scanJson(buffer: Uint8Array, from: number, to: number): JsonText {
+  path = []
+  return scan(buffer, from, to)
+}
+
+/**
+ * As `scanJson`, and sets `member` to the text of the member that `names` lead to, or to `absent`.
+ * The last one of a repeated name counts, as in JSON.parse.
+ */
+export function scanMember(member: ByteRange, names: readonly Buffer[]): JsonText {
+  const { bytes: buffer, start, end: to } = member
+  path = names
+  foundStart = absent
+  foundEnd = absent
+  const judged = scan(buffer, start, to)
+  member.set(buffer, foundStart, foundEnd)
+  return judged
+}
+
+function scan(buffer: Uint8Array, from: number, to: number): JsonText {
   bytes = buffer
   end = to
   broken = false
-  const after = value(space(from), 0)
+  const after = value(space(from), 0, 0)
   if (after === -1 || space(after) !== end) return jsonText.invalid
   return broken ? jsonText.lines : jsonText.line
 }
@@ -47,13 +73,14 @@ function space(from: number): number {
   return at
 }
 
-function value(at: number, depth: number): number {
+/** `step`: how many names of the path led here, or `offPath`. */
+function value(at: number, depth: number, step: number): number {
   if (at >= end || depth > maxJsonDepth) return -1
   switch (bytes[at]) {
     case 0x22:
       return string(at + 1)
     case 0x7b:
-      return object(at + 1, depth)
+      return object(at + 1, depth, step)
     case 0x5b:
       return array(at + 1, depth)
     case 0x74:
@@ -67,16 +94,19 @@ function value(at: number, depth: number): number {
   }
 }
 
-function object(from: number, depth: number): number {
+function object(from: number, depth: number, step: number): number {
   let at = space(from)
   if (at < end && bytes[at] === 0x7d) return at + 1
   for (;;) {
     if (at >= end || bytes[at] !== 0x22) return -1
-    at = string(at + 1)
+    const name = at + 1
+    at = string(name)
     if (at === -1) return -1
+    const isOnPath = step < path.length && isName(name, at - 1, path[step]!)
     at = space(at)
     if (at >= end || bytes[at] !== 0x3a) return -1
-    at = value(space(at + 1), depth + 1)
+    at = space(at + 1)
+    at = isOnPath ? member(at, depth + 1, step + 1) : value(at, depth + 1, offPath)
     if (at === -1) return -1
     at = space(at)
     if (at >= end) return -1
@@ -86,11 +116,37 @@ function object(from: number, depth: number): number {
   }
 }
 
+/** Scans a value on the path. It replaces what an earlier one of its name led to. */
+function member(at: number, depth: number, step: number): number {
+  foundStart = absent
+  foundEnd = absent
+  const behind = value(at, depth, step)
+  if (step === path.length) {
+    foundStart = at
+    foundEnd = behind
+  }
+  return behind
+}
+
+/** Whether the string between the quotes, [start, to), is `name`. */
+function isName(start: number, to: number, name: Buffer): boolean {
+  for (let at = start; at < to; at++) if (bytes[at] === 0x5c) return isEscapedName(start, to, name)
+  if (to - start !== name.length) return false
+  for (let i = 0; i < name.length; i++) if (bytes[start + i] !== name[i]) return false
+  return true
+}
+
+/** Escapes make a name longer: six bytes for a character at most. */
+function isEscapedName(start: number, to: number, name: Buffer): boolean {
+  if (to - start > 6 * name.length) return false
+  return JSON.parse(Buffer.from(bytes.subarray(start - 1, to + 1)).toString()) === name.toString()
+}
+
 function array(from: number, depth: number): number {
   let at = space(from)
   if (at < end && bytes[at] === 0x5d) return at + 1
   for (;;) {
-    at = value(at, depth + 1)
+    at = value(at, depth + 1, offPath)
     if (at === -1) return -1
     at = space(at)
     if (at >= end) return -1

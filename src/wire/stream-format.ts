@@ -1,4 +1,4 @@
-import { choice, defaultsOf, either, list, type Settings, setting, text } from '../base/setting.ts'
+import { choice, defaultsOf, either, list, type Settings, setting, text, whole } from '../base/setting.ts'
 
 /**
  * Format of the values of a stream's records.
@@ -23,6 +23,8 @@ export interface StreamFormat {
   readonly contentType: string
   /** Record headers that become attributes of a `raw` event: all, none, or those named. */
   readonly headers: 'all' | 'none' | readonly string[]
+  /** The largest value, bytes, in which the fields of a route's template are looked for; a record with a larger one is rejected. */
+  readonly maxJsonBytes: number
 }
 
 const mediaType = {
@@ -45,6 +47,11 @@ export const streamFormatSettings: Settings<StreamFormat> = {
     'media type of raw and cloudevents values whose record has no content-type header',
   ),
   headers: setting(headers, 'all', 'record headers that become attributes of a raw event'),
+  maxJsonBytes: setting(
+    whole(1, 2 ** 24),
+    65_536,
+    'the largest value, bytes, in which a {json:…} of a route is looked for',
+  ),
 }
 
 export const streamFormatDefaults: StreamFormat = defaultsOf(streamFormatSettings)

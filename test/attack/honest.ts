@@ -1,21 +1,18 @@
-import type { Published } from '../../src/bench/load/account.ts'
-import type { ClientHandlers } from '../../src/bench/load/client-process.ts'
+import type { Gateway } from '../../src/bench/carillon/gateway.ts'
+import { Generator } from '../../src/bench/load/generator.ts'
 import { Latencies } from '../../src/bench/load/latencies.ts'
 import { monotonicUs } from '../../src/bench/load/payload.ts'
-import type { PublisherHandlers } from '../../src/bench/load/publisher-process.ts'
-import { followedSubjects } from '../../src/bench/load/subjects.ts'
-import { Child } from '../../src/bench/process/child.ts'
+import { type Load, loadOf } from '../../src/bench/load/scenario.ts'
 
 /** Clients that do as the documentation says, over all transports, and one that publishes for them. */
 
 export const clients = 200
-export const rate = 50
+const rate = 50
 /** Ten clients of each, over whichever transport. */
 const subjects = 20
 const conversations = ['ws-json', 'sse-json', 'poll-json'] as const
-const payload = { spread: 'each-own', seed: 1, payloadBytes: 256 } as const
-const prefix = 'bench.honest.s'
-const file = (name: string) => new URL(`../../src/bench/carillon/${name}.ts`, import.meta.url)
+/** All follow the same subjects. */
+const run = 'honest'
 /** How long what is left may take to come, ms. */
 const settleMs = 20_000
 const settlePollMs = 200
@@ -39,43 +36,37 @@ export interface Settled {
   readonly refusal: string | undefined
 }
 
+const loadFor = (count: number): Load => ({ ...loadOf('unicast', { clients: count, payloadBytes: 256 }), subjects })
+
 export class Honest {
-  readonly #crowds = conversations.map(() => new Child<ClientHandlers>(file('clients')))
-  readonly #publisher = new Child<PublisherHandlers>(file('publisher'))
+  /** One for each transport; the first one publishes as well. */
+  readonly #loads = conversations.map((_, i) => {
+    const each = Math.ceil(clients / conversations.length)
+    return new Generator(loadFor(Math.min(each, clients - i * each)), run)
+  })
 
   /** Resolves when all clients are live and events flow. */
-  async open(port: number): Promise<void> {
-    const endpoint = { host: '127.0.0.1', port, tls: false }
-    const each = Math.ceil(clients / conversations.length)
+  async open(gateway: Gateway): Promise<void> {
     await Promise.all(
-      this.#crowds.map(async (crowd, i) => {
-        const count = Math.min(each, clients - i * each)
-        await crowd.ask('open', {
-          conversation: conversations[i]!,
-          endpoints: [endpoint],
-          first: i * each,
-          subjects: followedSubjects(payload.spread, count, subjects, payload.seed),
-          prefix,
-          localAddress: undefined,
-          slowEvery: 0,
-        })
-        await crowd.ask('connect', null)
+      this.#loads.map(async (load, i) => {
+        await load.openClients(gateway.reach(conversations[i]!))
+        await load.connect()
       }),
     )
-    await this.#publisher.ask('open', { ...payload, prefix, subjects, way: 'gateway', target: { endpoint } })
-    await this.#publisher.ask('start', { rate, startUs: monotonicUs() })
+    await this.#publisher.openPublisher(gateway.reach(conversations[0]))
+    await this.#publisher.start(rate, monotonicUs())
   }
 
   /** Measures events that are due from now on. */
   async window(): Promise<void> {
-    const window = { fromUs: monotonicUs(), toUs: Number.POSITIVE_INFINITY }
-    await Promise.all(this.#crowds.map((crowd) => crowd.ask('window', window)))
+    const fromUs = monotonicUs()
+    await Promise.all(this.#loads.map((load) => load.window(fromUs, Number.POSITIVE_INFINITY)))
   }
 
   async received(): Promise<Received> {
-    const results = await Promise.all(this.#crowds.map((crowd) => crowd.ask('result', null)))
+    const results = await Promise.all(this.#loads.map((load) => load.received()))
     const all = new Latencies()
-    for (const { live, caughtUp } of results) for (const counts of [live, caughtUp]) all.add(counts)
+    for (const { live, caughtUp } of results) for (const each of [live, caughtUp]) all.add(each.toCounts())
     return {
       p99Ms: all.quantileUs(0.99) / 1000,
       maxMs: all.maxUs / 1000,
@@ -88,23 +79,23 @@ export class Honest {
 
   /** Ends the flow; resolves when all has come, or does not come any more. */
   async settle(): Promise<Settled> {
-    const published = await this.#publisher.ask('stop', null)
-    const { failed, reasons } = await this.#publisher.ask('report', null)
+    const published = await this.#publisher.stop()
+    const { failed, reasons } = (await this.#publisher.reports()).publisher
     const refusal = failed ?? reasons[0]
     for (const endMs = performance.now() + settleMs; ; ) {
-      const { late, lost, told } = await this.#lacking(published)
+      const found = await Promise.all(this.#loads.map((load) => load.lacking(published)))
+      const sum = (of: 'late' | 'lost' | 'told') => found.reduce((total, each) => total + each[of], 0)
+      const [late, lost, told] = [sum('late'), sum('lost'), sum('told')]
       if (late === 0 || performance.now() > endMs) return { lost: lost + late, told, refusal }
       await new Promise((resolve) => setTimeout(resolve, settlePollMs))
     }
   }
 
   async end(): Promise<void> {
-    await Promise.all([...this.#crowds, this.#publisher].map((child) => child.end()))
+    await Promise.all(this.#loads.map((load) => load.close()))
   }
 
-  async #lacking(published: Published): Promise<{ late: number; lost: number; told: number }> {
-    const all = await Promise.all(this.#crowds.map((crowd) => crowd.ask('lacking', published)))
-    const sum = (of: 'late' | 'lost' | 'told') => all.reduce((total, each) => total + each[of], 0)
-    return { late: sum('late'), lost: sum('lost'), told: sum('told') }
+  get #publisher(): Generator {
+    return this.#loads[0]!
   }
 }

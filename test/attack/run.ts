@@ -105,7 +105,7 @@ class Run {
     const { port } = this.#gateway
     const chosen: Attack[] = names.map((each) => attacks[each])
     if (chosen.some(({ history }) => history)) await fill(port, historyRecords)
-    await this.#honest.open(port)
+    await this.#honest.open(this.#gateway)
     await this.#nobody.ask('listen', { port: port + 3, admin: port + 4 })
     this.#progress(`${quietSeconds} s quiet: attackers at a server that discards`)
     await this.#begin({ port: port + 3, admin: port + 4 })

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { clientFrame, opcode } from '../../src/bench/load/websocket-frames.ts'
+import { getRequest, postRequest, textFrame, upgradeRequest } from '../support/raw-requests.ts'
 
 /** How attackers talk: sockets that come again whenever they have ended, so an attack goes on whatever it is answered. */
 
@@ -80,15 +80,14 @@ export function sendAll(socket: Socket, pieces: Iterator<Buffer>, over: () => vo
   }
 }
 
-export const get = (path: string): Buffer =>
-  Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`)
+const closing = 'Connection: close\r\n'
 
-export function post(path: string, body: string, length = Buffer.byteLength(body)): Buffer {
-  const type = 'Content-Type: application/json\r\nConnection: close\r\n'
-  return Buffer.from(`POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${type}Content-Length: ${length}\r\n\r\n${body}`)
-}
+export const get = (path: string): Buffer => Buffer.from(getRequest(path, closing))
 
-export const json = (frame: object): Buffer => clientFrame(opcode.text, Buffer.from(JSON.stringify(frame)))
+export const post = (path: string, body: string, length?: number): Buffer =>
+  Buffer.from(postRequest(path, body, closing, length))
+
+export const json = (frame: object): Buffer => textFrame(JSON.stringify(frame))
 
 /** The head of a client's frame of any length, masked with zeros; `code` with 0x80 where it is the message's last one. */
 export function frameHead(code: number, length: number): Buffer {
@@ -99,7 +98,4 @@ export function frameHead(code: number, length: number): Buffer {
   return head
 }
 
-const upgrade = Buffer.from(
-  'GET /v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
-    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: carillon.v1.json\r\n\r\n',
-)
+const upgrade = Buffer.from(upgradeRequest('carillon.v1.json'))

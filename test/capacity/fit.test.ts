@@ -14,7 +14,7 @@ const [three, six, nine, twelve] = twelveMillion as [
 const predicted = (load: (typeof twelveMillion)[0]) =>
   cpuCores(fitCpu(three, six, cores), load.clients, load.rate) / cores
 
-/** The straight line through the CPU of both rows. */
+/** Returns the straight line through the CPU of both rows. */
 function naive({ rate }: (typeof twelveMillion)[0]): number {
   return three.cpuShare + ((six.cpuShare - three.cpuShare) / (six.rate - three.rate)) * (rate - three.rate)
 }
@@ -34,12 +34,12 @@ test('fitted to the rows of 3 and 6 million clients, it predicts the CPU of 9 an
   )
 })
 
-test('a straight line does not: at 12 million it is nearly a quarter too low', () => {
+test('a straight line is nearly a quarter too low at 12 million clients', () => {
   assert.ok(naive(twelve) / twelve.cpuShare < 0.78)
   assert.ok(naive(nine) / nine.cpuShare < 1 - fitError)
 })
 
-test('what grows with the clients is what the pauses say: without longer ones nothing grows', () => {
+test('the growth with clients comes from the pauses: without longer pauses nothing grows', () => {
   const even = { ...six, maxMs: three.maxMs }
   assert.equal(fitCpu(three, even, cores).deliveryUsPerMillionClients, 0)
   assert.ok(fitCpu(three, six, cores).deliveryUsPerMillionClients > 0.5)

@@ -15,19 +15,19 @@ const base: PlanRequest = { clients: 60e6, ratePerClient: 1 / 60, payloadBytes: 
 const theirs = knownHosts['migratorydata-12m']
 const ours: HostFigures = { ...knownHosts.carillon, cores: 32, memoryGiB: 128 }
 
-test('for 60 million users on hosts of the 12-million benchmark the plan is what its authors say: 7 servers, or 8', () => {
+test('for 60 million users on hosts of the 12-million benchmark the plan has the 7 or 8 servers of its authors', () => {
   const { hosts, binds } = makePlan(base, theirs)
   assert.deepEqual([hosts + 1, binds.resource], [7, 'cpu'])
   const two = makePlan({ ...base, spares: 2 }, theirs)
   assert.equal(two.hosts + two.spares, 8)
 })
 
-test('twelve million clients are more than one such host is given, and ten are not', () => {
+test('one such host is planned for ten million clients, and not for twelve', () => {
   assert.equal(makePlan({ ...base, clients: 12e6 }, theirs).hosts, 2)
   assert.equal(makePlan({ ...base, clients: 10e6 }, theirs).hosts, 1)
 })
 
-test('no host goes beyond a ceiling with the spares gone, and with them each uses less', () => {
+test('no host exceeds a ceiling without the spares, and with them each uses less', () => {
   const figures = fc.constantFrom<HostFigures>(
     ours,
     theirs,
@@ -61,7 +61,7 @@ test('no host goes beyond a ceiling with the spares gone, and with them each use
   )
 })
 
-test('more clients never take fewer hosts', () => {
+test('more clients never need fewer hosts', () => {
   const hosts = [1e5, 1e6, 3e6, 1e7, 3e7, 1e8].map((clients) => makePlan({ ...base, clients }, ours).hosts)
   assert.deepEqual(
     hosts,
@@ -69,7 +69,7 @@ test('more clients never take fewer hosts', () => {
   )
 })
 
-test('what binds is what is short', () => {
+test('the binding resource is the scarce one', () => {
   const binds = (request: Partial<PlanRequest>, figures: Partial<HostFigures>) =>
     makePlan({ ...base, ...request }, { ...ours, ...figures }).binds.resource
   assert.equal(binds({ clients: 1e6, ratePerClient: 1 / 3600 }, { memoryGiB: 4 }), 'memory')
@@ -81,25 +81,25 @@ test('what binds is what is short', () => {
   )
 })
 
-test('more events than a gateway can take in are cut into slices, and the plan says so', () => {
+test('more events than a gateway can take in are divided into slices, with a note', () => {
   const few = makePlan({ ...base, clients: 1e6 }, ours)
   const many = makePlan(base, ours)
   assert.equal(few.slices, 1)
   assert.ok(many.slices > 1 && many.partitions % many.slices === 0)
   assert.ok(many.hosts * many.gatewaysPerHost >= 2 * many.slices, 'each slice has two gateways')
-  assert.match(many.notes.join('\n'), /cut the subjects into \d+ slices/)
+  assert.match(many.notes.join('\n'), /divide the subjects into \d+ slices/)
   const shared = makePlan({ ...base, fanOut: 1000 }, ours)
   assert.equal(shared.slices, 1)
 })
 
-test('where descriptors end first, their limit is to be raised before hosts are added', () => {
+test('if descriptors bind, a note says to raise their limit before adding hosts', () => {
   const few = { ...ours, gateway: { ...ours.gateway, descriptors: 20_000 } }
   const notes = (figures: HostFigures) => makePlan({ ...base, clients: 1e6 }, figures).notes.join('\n')
   assert.match(notes(few), /20,000 descriptors: raise that limit before you add hosts \(LimitNOFILE=1048576\)/)
   assert.doesNotMatch(notes(ours), /raise that limit/)
 })
 
-test('what all gateways of a host take in counts for the network, where it is more than what goes out', () => {
+test('the intake of all gateways of a host counts for the network if it exceeds the output', () => {
   const { used, network, gatewaysPerHost, slices } = makePlan(
     { ...base, clients: 1e5, ratePerClient: 1, payloadBytes: 4096 },
     ours,
@@ -109,7 +109,7 @@ test('what all gateways of a host take in counts for the network, where it is mo
   assert.equal(used.network, (network.in * 8) / (ours.nicGbps * 1e9))
 })
 
-test('a gateway has one memory for the windows of all its partitions, and they hold what it takes for the sum of their records', () => {
+test('a gateway has one memory for the windows of all partitions, which holds the sum of their records', () => {
   const few = makePlan({ ...base, clients: 1e5, ratePerClient: 0.01 }, ours)
   const many = makePlan({ ...base, clients: 1e5, ratePerClient: 0.1, payloadBytes: 16_000 }, ours)
   assert.deepEqual([few.partitions, many.partitions], [4, 17])
@@ -137,12 +137,12 @@ test('a plan whose partitions need more than the default windows says what to co
   assert.ok(!makePlan(base, ours).settings.some((each) => each.startsWith('window.')))
 })
 
-test('latency is not predicted, and what the figures do not show of it is said', () => {
+test('latency is not predicted, and notes say what the figures do not show', () => {
   const notes = (p99Ms: number, figures: HostFigures) =>
     makePlan({ ...base, clients: 1e6, p99Ms }, figures).notes.join('\n')
   assert.match(notes(500, ours), /Latency is not predicted/)
-  assert.match(notes(5, ours), /99th percentile of 5 ms is not shown: the figures were measured at 14 ms/)
-  assert.match(notes(500, theirs), /say nothing of the 99th percentile/)
+  assert.match(notes(5, ours), /do not support a 99th percentile of 5 ms: they were measured at 14 ms/)
+  assert.match(notes(500, theirs), /do not include the 99th percentile/)
 })
 
 test('the broker writes each copy and is read by each gateway', () => {
@@ -162,14 +162,14 @@ test('a delivery on the wire has the headers of each segment, and the WebSocket 
   assert.equal(wireBytes(70_000).onWire - wireBytes(70_000).frame, 10 + 49 * 90)
 })
 
-test('a rate that one client alone could not get is refused', () => {
+test('a rate that even one client could not get is refused', () => {
   assert.throws(() => makePlan({ ...base, clients: 1000, ratePerClient: 1e6 }, ours), {
     code: 'bad_request',
     message: /^no number of such hosts/,
   })
 })
 
-test('a file of figures is taken as it was written, and what it lacks is named', () => {
+test('a file of figures is read as written, and missing figures are named', () => {
   const folder = mkdtempSync(join(tmpdir(), 'carillon-plan-'))
   const file = join(folder, 'host.json')
   const write = (value: unknown) => writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value))
@@ -181,7 +181,7 @@ test('a file of figures is taken as it was written, and what it lacks is named',
     for (const [value, said] of [
       ['{', /expected a readable JSON file/],
       [[1], /expected a mapping/],
-      [{ ...ours, source: '' }, /source: expected a text, got ""/],
+      [{ ...ours, source: '' }, /source: expected a string, got ""/],
       [{ ...ours, cores: 0 }, /cores: expected a number of at least 1, got 0/],
       [{ ...ours, cpu: undefined }, /cpu: expected a mapping with idleCores, .*, got nothing/],
       [{ ...ours, memory: { residentBytes: 1 } }, /memory\.kernelBytes: expected a number of at least 0, got nothing/],

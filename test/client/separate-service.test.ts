@@ -273,13 +273,19 @@ test('what is held of a log that is gone is not given behind the gap that tells 
   assert.deepEqual(told, ['recreated', 'rewritten', 'live'])
 })
 
-test('a subject, which has one partition, knows of new ones as soon as it is told', () => {
-  const { followed, separate } = following('a', at(3), growthPosition(log, 2))
-  separate.gapNamed(gap({ reason: 'repartitioned', partition: 2, after: token(at(0, 2), growthPosition(log, 3)) }))
-  assert.deepEqual(
-    followed.resumePoint.counts.map(({ count }) => count),
-    [3],
-  )
+test('a subject knows of new partitions once it is given something behind their gaps, or is live, for it may be in several', () => {
+  for (const next of ['an event', 'live'] as const) {
+    const { followed, separate } = following('a', at(3), growthPosition(log, 2))
+    const known = () => followed.resumePoint.counts.map(({ count }) => count)
+    for (const partition of [2, 3]) {
+      const after = token(at(0, partition), growthPosition(log, 4))
+      separate.gapNamed(gap({ reason: 'repartitioned', partition, after }))
+      assert.deepEqual(known(), [2])
+    }
+    if (next === 'live') separate.becameLive()
+    else separate.delivery({ ...delivery('a', 0, 2), refs: [1] })
+    assert.deepEqual(known(), [4], next)
+  }
 })
 
 test('a pattern knows of new partitions once it is live again, whatever it is told of one of them, and was live or not', () => {

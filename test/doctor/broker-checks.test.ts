@@ -37,7 +37,7 @@ test('streams that are set up well pass every check, on Kafka and on NATS', () =
   for (const settings of [kafka, nats]) {
     const monitor = { syncAlways: true, syncIntervalMs: undefined }
     const wrong = brokerChecks(streamOf({ settings }), { ...needs, monitor }).filter(({ level }) => level !== 'pass')
-    // Kafka's answers have no time.
+    // Kafka's answers carry no time.
     assert.deepEqual(
       wrong.map((each) => [each.check, each.level]),
       settings === kafka ? [[clock, 'unknown']] : [],
@@ -45,7 +45,7 @@ test('streams that are set up well pass every check, on Kafka and on NATS', () =
   }
 })
 
-test("Kafka's copies are judged: how many, how many in sync, and how many an acknowledgement waits for", () => {
+test("Kafka's replicas are judged by their number, those in sync, and those that an acknowledgement waits for", () => {
   const replicas = (count: number, brokers: number) => ofKafka('replication', { replicas: count, brokers }).level
   assert.deepEqual([replicas(1, 1), replicas(1, 3), replicas(2, 3), replicas(3, 3)], ['warn', 'fail', 'warn', 'pass'])
   const inSync = (count: number) => ofKafka('in sync', { inSync: count }).level
@@ -62,7 +62,7 @@ test("Kafka's copies are judged: how many, how many in sync, and how many an ack
   )
 })
 
-test('what a log keeps is held against what a starting gateway and its clients read back', () => {
+test('retention is compared with what a starting gateway and its clients read back', () => {
   const age = (ms: number) => ofConfig('retention', 'retention.ms', String(ms)).level
   assert.deepEqual([age(599_999), age(600_000), age(hourMs), age(-1)], ['fail', 'warn', 'pass', 'pass'])
   const asked = check('retention', streamOf({}), { maxAgeMs: 200 * hourMs })
@@ -83,7 +83,7 @@ test('what a log keeps is held against what a starting gateway and its clients r
   assert.match(check('retention', { ...one, name: 'nats://h:4222' }).fix, /stream edit ORDERS --max-age=86400s/)
 })
 
-test('settings of a topic that lose events or mislead are told', () => {
+test('settings of a topic that lose events or mislead are findings', () => {
   assert.equal(ofConfig('cleanup', 'cleanup.policy', 'compact,delete').level, 'warn')
   assert.equal(ofConfig('record time', 'message.timestamp.type', 'CreateTime').level, 'warn')
   assert.equal(ofConfig('event size', 'max.message.bytes', '1000000').level, 'warn')
@@ -96,7 +96,7 @@ test('settings of a topic that lose events or mislead are told', () => {
   assert.deepEqual([ahead.level, ahead.figure], ['warn', '1 minute ahead of this host'])
 })
 
-test('settings of JetStream that lose events or mislead are told', () => {
+test('settings of JetStream that lose events or mislead are findings', () => {
   assert.equal(ofNats('replication', { replicas: 1, current: 1 }).level, 'fail')
   assert.equal(ofNats('replication', { replicas: 1, clustered: false }).level, 'warn')
   assert.deepEqual([ofNats('in sync', { current: 2 }).level, ofNats('in sync', { current: 1 }).level], ['warn', 'fail'])
@@ -105,20 +105,20 @@ test('settings of JetStream that lose events or mislead are told', () => {
   const refused = ofNats('consumers', { maxConsumers: 3, consumerProblem: 'maximum consumers limit reached' })
   assert.deepEqual(
     [refused.level, refused.figure, refused.reason],
-    ['fail', 'at most 3 a partition', 'the gateway gets none: maximum consumers limit reached'],
+    ['fail', 'at most 3 a partition', 'the gateway cannot create one: maximum consumers limit reached'],
   )
   assert.equal(ofNats('discard', { discard: 'new' }).level, 'pass')
   assert.equal(ofNats('discard', { discard: 'new', maxBytes: 1e9 }).level, 'warn')
   assert.equal(ofNats('storage', { storage: 'memory' }).level, 'fail')
   assert.equal(ofNats('event size', { maxRecordBytes: 1000 }).level, 'warn')
-  assert.equal(ofNats('broker clock', { clockOffsetMs: -5000 }).figure, '5,000 ms behind this host, to 2 ms')
+  assert.equal(ofNats('broker clock', { clockOffsetMs: -5000 }).figure, '5,000 ms behind this host, ± 2 ms')
   assert.equal(ofNats('broker clock', { clockOffsetMs: -5000 }).level, 'warn')
   assert.equal(ofNats('sync', {}).level, 'unknown')
   const sync = (syncIntervalMs: number) => ofNats('sync', {}, { monitor: { syncAlways: false, syncIntervalMs } })
-  assert.deepEqual([sync(120_000).level, sync(120_000).figure, sync(1000).level], ['warn', 'each 2 minutes', 'pass'])
+  assert.deepEqual([sync(120_000).level, sync(120_000).figure, sync(1000).level], ['warn', 'every 2 minutes', 'pass'])
 })
 
-test('the embedded log is judged by what it is on', () => {
+test('the embedded log is judged by its file system', () => {
   const facts = { dir: '/d', retentionMs: 24 * hourMs, retentionBytes: 256 * mib, partitions: 4 }
   const storage = (type: number, freeBytes: number) => {
     return embeddedChecks({ ...facts, fileSystem: { type, freeBytes } }, reach).find(
@@ -133,7 +133,7 @@ test('the embedded log is judged by what it is on', () => {
   assert.equal(unseen.level, 'unknown')
 })
 
-test('recent records are judged as the gateway would: those in a partition that is not their key', async () => {
+test('recent records are judged as by the gateway: a record in a partition that is not its key', async () => {
   const broker = new ModelBroker('carillon', 4)
   const routing = new RoutingTable(defaultRoutes)
   const judge = recordJudge('events', streamFormatDefaults, routing, mib)
@@ -156,7 +156,7 @@ test('recent records are judged as the gateway would: those in a partition that 
   assert.match(check('records', await readBrokerFacts(broker, streams)).figure, /^1 of 42 recent records unusable$/)
 })
 
-test('no more than the newest two hundred records of a partition are read', async () => {
+test('at most the newest two hundred records of a partition are read', async () => {
   const broker = new ModelBroker('carillon', 1)
   const records = Array.from({ length: 1000 }, (_, i) => ({ partition: 0, key: Buffer.from(`k${i}`), value: null }))
   await broker.publish(broker.info, records)
@@ -166,7 +166,7 @@ test('no more than the newest two hundred records of a partition are read', asyn
   assert.deepEqual([seen.length, seen[0], seen.at(-1)], [200, 800, 999])
 })
 
-test('a broker that is away, a stream that is not there and settings that are hidden are findings', async () => {
+test('an unreachable broker, a missing stream and hidden settings are findings', async () => {
   const away = { ...streamOf({}), problem: 'broker h:9092: connect ECONNREFUSED', streams: [] }
   assert.deepEqual(
     brokerChecks(away, needs).map(({ check, level }) => [check, level]),

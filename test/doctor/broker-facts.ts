@@ -43,7 +43,7 @@ export const goodNats: NatsSettings = {
 
 export const recent = { looked: 100, newestMs: 1e12 - 50, faults: [] }
 
-/** A broker with one stream, on which all is well but for what is changed. */
+/** Facts of a broker with one stream, all good except for the given changes. */
 export function streamFacts(change: Partial<StreamFacts>): BrokerFacts {
   const info = { name: 'carillon', incarnation: 'i', partitions: 4 }
   const stream = {

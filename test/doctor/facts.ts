@@ -3,7 +3,7 @@ import type { HostReader } from '../../src/doctor/host-reader.ts'
 
 const gib = 2 ** 30
 
-/** A host on which all is well for ten thousand clients. */
+/** Facts of a host that suits ten thousand clients. */
 export const goodSysctls: Readonly<Record<string, readonly number[]>> = {
   'fs.file-max': [2_400_000],
   'fs.file-nr': [3000, 0, 2_400_000],
@@ -41,7 +41,7 @@ export function factsWith(
   }
 }
 
-/** A host of files and programs' answers, and nothing else. */
+/** A host that consists of given files and program outputs. */
 export function hostOf(
   files: Readonly<Record<string, string>>,
   programs: Readonly<Record<string, string>> = {},

@@ -19,7 +19,7 @@ function check(name: string, facts: HostFacts, change: Partial<typeof load> = {}
 const sysctl = (name: string, values: readonly number[] | undefined, change: Partial<typeof load> = {}) =>
   check(name, factsWith({}, { [name]: values }), change)
 
-test('a host that is set up well passes every check, and there is nothing to mend', () => {
+test('a host that is set up well passes every check, without a fix', () => {
   const findings = hostChecks(factsWith(), load)
   assert.deepEqual(
     findings.filter(({ level }) => level !== 'pass'),
@@ -29,7 +29,7 @@ test('a host that is set up well passes every check, and there is nothing to men
   assert.equal(new Set(findings.map((each) => each.check)).size, findings.length)
 })
 
-test('descriptors are those of the clients and a thousand', () => {
+test('the needed descriptors are those of the clients and a thousand more', () => {
   assert.equal(check('open files', factsWith(), { clients: 19_000 }).level, 'pass')
   const { level, figure, fix } = check('open files', factsWith(), { clients: 19_001 })
   assert.equal(level, 'fail')
@@ -41,7 +41,7 @@ test('descriptors are those of the clients and a thousand', () => {
   assert.match(sysctl('fs.file-max', [9e18]).figure, /^unlimited/)
 })
 
-test('the limits of the network are judged, each with the line that mends it', () => {
+test('the limits of the network are judged, each with the line that fixes it', () => {
   for (const [name, values, level, figure] of [
     ['net.ipv4.tcp_notsent_lowat', [4_294_967_295], 'warn', 'unlimited'],
     ['net.ipv4.tcp_notsent_lowat', [131_072], 'pass', '128 KiB'],
@@ -53,7 +53,7 @@ test('the limits of the network are judged, each with the line that mends it', (
     ['net.ipv4.tcp_wmem', [4096, 16_384, 4_194_304], 'warn', '4096 16384 4194304'],
     ['net.ipv4.tcp_wmem', [4096, 131_072, 1_048_576], 'warn', '4096 131072 1048576'],
     ['net.ipv4.tcp_rmem', [4096, 16_384, 65_536], 'warn', '4096 16384 65536'],
-    ['net.ipv4.tcp_mem', [1000, 2000, 3000], 'warn', 'pressure at 7.8 MiB, end at 12 MiB'],
+    ['net.ipv4.tcp_mem', [1000, 2000, 3000], 'warn', 'pressure at 7.8 MiB, maximum 12 MiB'],
     ['net.netfilter.nf_conntrack_max', [10_099], 'fail', '10,099, 100 in use'],
     ['net.netfilter.nf_conntrack_max', [20_199], 'warn', '20,199, 100 in use'],
     ['net.netfilter.nf_conntrack_max', [20_200], 'pass', '20,200, 100 in use'],
@@ -71,7 +71,7 @@ test('the syn backlog matters where SYN cookies are off', () => {
   assert.deepEqual([check(name, off).level, check(name, off).figure], ['warn', '128, SYN cookies off'])
 })
 
-test('what a container does not show is unknown, with the reason and where to look', () => {
+test('a value that a container does not show is unknown, with the reason and where to look', () => {
   for (const name of [
     'net.ipv4.tcp_mem',
     'net.ipv4.tcp_notsent_lowat',
@@ -97,7 +97,7 @@ test('what a container does not show is unknown, with the reason and where to lo
   }
 })
 
-test('a card with one queue is told where there are several CPUs and nothing spreads it', () => {
+test('a card with one queue is a finding if there are several CPUs and nothing spreads its load', () => {
   const card = { name: 'eth0', receiveQueues: 1, spread: false }
   const { level, fix } = check('network queues', factsWith({ cards: [card] }))
   assert.equal(level, 'warn')
@@ -106,7 +106,7 @@ test('a card with one queue is told where there are several CPUs and nothing spr
   assert.equal(check('network queues', factsWith({ cards: [card], cpus: 1 })).level, 'pass')
 })
 
-test('limits of the cgroup are held against what the gateway takes when it is full', () => {
+test('limits of the cgroup are compared with the needs of a full gateway', () => {
   const limits = factsWith().cgroup
   const memory = (bytes: number) => check('cgroup memory', factsWith({ cgroup: { ...limits, memoryBytes: bytes } }))
   assert.equal(memory(0.5 * gib).level, 'fail')
@@ -123,7 +123,7 @@ test('limits of the cgroup are held against what the gateway takes when it is fu
   assert.deepEqual([pids(73), pids(74)], ['fail', 'pass'])
 })
 
-test('each limit of sessions that is reached before all clients are there is named, with what lets them in', () => {
+test('each session limit below the number of clients is named, with the value that admits all', () => {
   const lacking = (change: Partial<typeof limits>, clients = 200_000) =>
     check('session limits', factsWith(), { clients, limits: { ...limits, ...change } })
   assert.equal(lacking({}).level, 'pass')
@@ -136,7 +136,7 @@ test('each limit of sessions that is reached before all clients are there is nam
   assert.equal(lacking({ maxTotalSessionMiB: 1536 }).level, 'pass')
 })
 
-test('memory, heap, Node and clock are held against what is needed', () => {
+test('memory, heap, Node and clock are compared with the requirements', () => {
   assert.equal(check('memory', factsWith({ memory: { totalBytes: gib, availableBytes: gib / 2 } })).level, 'warn')
   assert.equal(check('memory', factsWith(), { clients: 2_000_000 }).level, 'fail')
   assert.equal(check('heap', factsWith(), { clients: 1_000_000 }).level, 'pass')
@@ -157,7 +157,7 @@ test('memory, heap, Node and clock are held against what is needed', () => {
   assert.deepEqual([clock({ synchronized: false }), clock({ offsetMs: 80 })], ['warn', 'warn'])
 })
 
-test('the gravest of all findings is a fault before a warning, and unknown is no fault', () => {
+test('the worst of all findings is a failure before a warning, and unknown is not a failure', () => {
   const at = (level: Finding['level']): Finding => ({ check: 'a', level, figure: '', reason: '', fix: '' })
   assert.equal(gravest([]), 'pass')
   assert.equal(gravest([at('pass'), at('unknown')]), 'unknown')

@@ -4,7 +4,7 @@ import { readHostFacts } from '../../src/doctor/host-facts.ts'
 import { thisHost } from '../../src/doctor/this-host.ts'
 import { hostOf } from './facts.ts'
 
-test('options of the kernel are read by name, and what is not shown is not there', () => {
+test('kernel settings are read by name, and those that are not visible are absent', () => {
   const { sysctls, openFiles, memory, cards } = readHostFacts(
     hostOf({
       '/proc/sys/net/ipv4/tcp_wmem': '4096\t16384\t4194304\n',
@@ -40,7 +40,7 @@ test('cards are those with a device, with their receive queues and whether the k
   ])
 })
 
-test('of cgroups of version 2 the tightest bound on the way up counts', () => {
+test('with cgroups of version 2 the tightest bound of the hierarchy counts', () => {
   const { cgroup } = readHostFacts(
     hostOf({
       '/proc/self/cgroup': '0::/system.slice/carillon.service\n',
@@ -57,7 +57,7 @@ test('of cgroups of version 2 the tightest bound on the way up counts', () => {
   assert.deepEqual(cgroup, { version: 2, memoryBytes: 1_073_741_824, cpus: 1.5, pids: 100, pidsNow: 11 })
 })
 
-test('of cgroups of version 1 the bounds are found at the root too, as a container mounts its own there', () => {
+test('with cgroups of version 1 bounds at the root count too, because a container mounts its own there', () => {
   const { cgroup } = readHostFacts(
     hostOf({
       '/proc/self/cgroup': '4:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n8:pids:/docker/abc\n',
@@ -71,7 +71,7 @@ test('of cgroups of version 1 the bounds are found at the root too, as a contain
   assert.deepEqual(cgroup, { version: 1, memoryBytes: 536_870_912, cpus: 2, pids: undefined, pidsNow: 3 })
 })
 
-test('the largest number that version 1 can show is no bound, and neither is a quota of -1', () => {
+test('the largest number of version 1 is not a bound, and neither is a quota of -1', () => {
   const { cgroup } = readHostFacts(
     hostOf({
       '/proc/self/cgroup': '4:memory:/\n2:cpu:/\n',
@@ -83,7 +83,7 @@ test('the largest number that version 1 can show is no bound, and neither is a q
   assert.equal(readHostFacts(hostOf({})).cgroup.version, 0)
 })
 
-test('who keeps the clock is asked: chrony first, then systemd, then its stamp; nobody is no answer', () => {
+test('clock synchronization is read from chrony, then systemd, then its stamp; without any it is unknown', () => {
   const tracking =
     'Reference ID    : A9FEA97B\nSystem time     : 0.000012345 seconds slow of NTP time\nLeap status     : Normal\n'
   const chrony = { 'chronyc -n tracking': tracking }

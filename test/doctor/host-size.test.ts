@@ -5,7 +5,7 @@ import { factsWith } from './facts.ts'
 
 const gib = 2 ** 30
 
-test('the host is what its cgroup leaves of it, and its fastest card', () => {
+test('the size of a host is bounded by its cgroup, and has the speed of its fastest card', () => {
   const cgroup = { ...factsWith().cgroup, memoryBytes: 2 * gib, cpus: 2.5 }
   const card = { name: 'eth0', receiveQueues: 1, spread: false }
   const limited = factsWith({ cgroup, cards: [{ ...card, gbps: 25 }, card] })
@@ -18,7 +18,7 @@ test('a quota below one CPU is still one core to a gateway', () => {
   assert.equal(hostSizeOf(factsWith({ cgroup: { ...factsWith().cgroup, cpus: 0.5 } })).cores, 1)
 })
 
-test('any number of open files is a number that a file of figures can have', () => {
+test('unlimited open files become a number that a file of figures can hold', () => {
   const unlimited = Number.POSITIVE_INFINITY
   assert.equal(hostSizeOf(factsWith({ openFiles: { soft: 1024, hard: unlimited } })).descriptors, 2 ** 31)
   assert.equal(hostSizeOf(factsWith({ openFiles: undefined })).descriptors, 1024)

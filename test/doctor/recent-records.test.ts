@@ -3,7 +3,7 @@ import test from 'node:test'
 import { readRecent } from '../../src/doctor/recent-records.ts'
 import { ModelBroker } from '../model/broker.ts'
 
-/** Of which one fits in a read. */
+/** Size of a value, such that one fits in a read. */
 const large = Buffer.alloc(600_000)
 
 function brokerWith(partitions: number, records: number): ModelBroker {
@@ -14,7 +14,7 @@ function brokerWith(partitions: number, records: number): ModelBroker {
   return broker
 }
 
-test('the newest records of each partition are looked at, in as many reads as it takes', async () => {
+test('the newest records of each partition are read, in as many reads as necessary', async () => {
   const offsets: number[] = []
   const broker = brokerWith(2, 250)
   const { looked, faults } = await readRecent(broker, broker.info, (record) => {
@@ -25,7 +25,7 @@ test('the newest records of each partition are looked at, in as many reads as it
   assert.deepEqual([offsets[0], offsets.at(-1)], [50, 249])
 })
 
-test('faults of one kind are counted together, with the first of them as an example and what the last one says', async () => {
+test('faults of one kind are counted together, with the first as the example and the cause of the last', async () => {
   const judge = ({ offset }: { offset: number }) =>
     offset < 3 ? { misplaced: false, kind: 'a', cause: `no event ${offset}` } : undefined
   const broker = brokerWith(1, 5)

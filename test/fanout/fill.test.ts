@@ -108,10 +108,61 @@ test('a broker that delays reads delays a starting gateway by one read at most',
   const before = heads()
   for (const end of held) end()
   await settled()
-  assert.deepEqual(heads(), before, 'late records are ignored')
+  assert.deepEqual(heads(), before, 'what comes too late is none of its window')
+  const client = gateway.connect()
+  const late = gateway.stream.partitions[0]!
+  const { ranges } = broker
+  client.subscribe(1, '>', late.tokenAt(0))
+  await settled()
+  assert.ok(client.texts.length > 0, 'and is kept for who asks for it')
+  assert.equal(broker.ranges, ranges)
   first.publish('a1', 'live')
   assert.equal(
     gateway.stream.partitions.reduce((sum, { window }) => sum + window.size, 0),
     1,
   )
+})
+
+test('what a fill that is cut off has read is kept: nothing of it is read again', async () => {
+  const broker = await brokerWith(3000)
+  const range = broker.range.bind(broker)
+  const asked: number[] = []
+  let msEach = 300
+  const gateway = new TestGateway(broker, {}, { entries: 4096, fill: filling })
+  broker.range = async (info, chunk, sink) => {
+    asked.push(chunk.from)
+    await gateway.clock.advance(msEach)
+    return range(info, { ...chunk, maxBytes: 1 << 12 }, sink)
+  }
+  await gateway.feeds.start()
+  const { window } = gateway.stream.partitions[0]!
+  assert.deepEqual([window.tail, window.head], [3000, 3000])
+  const [from] = asked
+  assert.deepEqual(asked.length, 3)
+  msEach = 0
+  asked.length = 0
+  const client = gateway.connect()
+  client.subscribe(1, 'a', gateway.stream.partitions[0]!.tokenAt(from!))
+  for (let i = 0; i < 60; i++) await settled()
+  assert.deepEqual(client.texts.slice(0, 2), [`${from}`, `${from! + 1}`])
+  assert.equal(client.texts.length, 3000 - from!)
+  assert.ok(asked.every((each) => each > from! + 400))
+})
+
+test('a fill that is cut off on its way further back keeps the stretch that it had', async () => {
+  const broker = await brokerWith(3000)
+  const range = broker.range.bind(broker)
+  const gateway = new TestGateway(broker, {}, { entries: 4096, fill: filling })
+  let calls = 0
+  broker.range = async (...args) => {
+    // The broker gives the newest stretch at once, and holds back the second read for longer than there is time.
+    if (++calls > 1) await new Promise<void>(() => {})
+    return range(...args)
+  }
+  const starting = gateway.feeds.start()
+  await settled()
+  await gateway.clock.advance(2000)
+  await starting
+  const { window } = gateway.stream.partitions[0]!
+  assert.deepEqual([window.tail, window.head], [1976, 3000])
 })

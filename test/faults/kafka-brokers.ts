@@ -2,7 +2,7 @@ import { type KafkaCluster, startKafka } from '../brokers/kafka.ts'
 import { administer, createTopics } from '../brokers/kafka-admin.ts'
 import { runKafkaTool } from '../brokers/kafka-java.ts'
 import { until } from '../support/until.ts'
-import { stream } from './people.ts'
+import { stream } from './profiles.ts'
 
 const nodes = [1, 2, 3]
 const firstPartitions = 9

@@ -113,7 +113,7 @@ export const kinds: readonly FaultKind[] = [
       await kafka.grow(3)
       try {
         await until('everyone knows', patienceMs, async () => {
-          const known = [publisher.info!.partitions, ...(await site.partitionsKnown())]
+          const known = [publisher.info.partitions, ...(await site.partitionsKnown())]
           return known.every((count) => count === kafka.partitions)
         })
       } finally {

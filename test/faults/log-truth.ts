@@ -6,7 +6,7 @@ import { decodeToken, isSameLog, logOf } from '../../src/wire/token.ts'
 import type { Growth, Incarnation } from '../simulation/broker.ts'
 import { type LogRecord, PartitionLog } from '../simulation/partition-log.ts'
 import { Truth } from '../simulation/truth.ts'
-import { digestOf, type Line } from './story.ts'
+import { digestOf, type Line } from './story-file.ts'
 
 const chunkBytes = 4 * 1024 * 1024
 

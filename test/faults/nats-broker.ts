@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { openNats } from '../../src/source/jetstream/source.ts'
 import { type NatsServer, startNats } from '../brokers/nats.ts'
-import { stream } from './people.ts'
+import { stream } from './profiles.ts'
 
 /** One nats-server with the family of streams on it. */
 export class NatsBroker {

@@ -1,25 +1,17 @@
-import { FaultyProxy } from './proxy.ts'
-import type { ProxyAnswer, ProxyOrder } from './site.ts'
+import { answer } from '../../src/bench/process/child.ts'
+import { FaultyProxy, type Passing } from '../support/faulty-proxy.ts'
 
-/** All proxies of a run, at their parent's command; the process ends with its parent. */
+/** A process that holds the proxies of a run, by their numbers. */
 
 const proxies: FaultyProxy[] = []
 
-async function obey(order: ProxyOrder): Promise<ProxyAnswer> {
-  switch (order.kind) {
-    case 'begin':
-      for (const { port, target } of order.ways) proxies.push(await FaultyProxy.start(port, target))
-      break
-    case 'pass':
-      proxies[order.proxy]!.pass(order.passing)
-      break
-    case 'cut':
-      proxies[order.proxy]!.cut(order.nth)
-  }
-  return {}
+const handlers = {
+  begin: async (ways: readonly { readonly port: number; readonly target: number }[]): Promise<void> => {
+    for (const { port, target } of ways) proxies.push(await FaultyProxy.start(port, target))
+  },
+  pass: ({ proxy, passing }: { proxy: number; passing: Passing }): void => proxies[proxy]!.pass(passing),
+  cut: ({ proxy, nth }: { proxy: number; nth: number }): void => proxies[proxy]!.cut(nth),
 }
+export type ProxyHandlers = typeof handlers
 
-process.on('message', (order: ProxyOrder) => {
-  void obey(order).then((answer) => process.send!(answer))
-})
-process.on('disconnect', () => process.exit())
+answer(handlers)

@@ -5,8 +5,8 @@ import type { Received } from '../../src/client/received.ts'
 import type { Subscription } from '../../src/client/subscription.ts'
 import { transportsOf } from '../../src/client/transports.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
-import type { Door, Person, WayName } from './people.ts'
-import { digestOf, type Happened, nowMs, type StoryFile, type ToldWish } from './story.ts'
+import type { Door, Profile, WayName } from './profiles.ts'
+import { digestOf, type Happened, nowMs, type StoryFile, type ToldWish } from './story-file.ts'
 
 const [websocket, sse, poll] = transportsOf({})
 
@@ -22,7 +22,7 @@ const flowingMs = 3000
 
 /** One client program: the real SDK, with a recorder between it and its connections, and between it and its handlers. */
 export class Recorder {
-  readonly #person: Person
+  readonly #profile: Profile
   readonly #file: StoryFile
   readonly #client: Client
   readonly #subscriptions: Subscription[]
@@ -31,12 +31,12 @@ export class Recorder {
   #handedAtMs = 0
   handed = 0
 
-  constructor(person: Person, file: StoryFile) {
-    this.#person = person
+  constructor(profile: Profile, file: StoryFile) {
+    this.#profile = profile
     this.#file = file
-    const urls = person.doors.map(urlOf)
-    this.#client = new Client(urls, { ways: person.ways.map((name) => this.#recorded(ways[name])) })
-    this.#subscriptions = person.subjects.map((subject, i) => this.#subscribe(subject, i))
+    const urls = profile.doors.map(urlOf)
+    this.#client = new Client(urls, { ways: profile.ways.map((name) => this.#recorded(ways[name])) })
+    this.#subscriptions = profile.subjects.map((subject, i) => this.#subscribe(subject, i))
   }
 
   /** Live, or catching up and given something just now: long-poll is told to be live only once a second brings nothing. */
@@ -48,7 +48,7 @@ export class Recorder {
   /** For people: why it is not live. */
   get waitsFor(): string {
     const waiting = this.#subscriptions.find(({ state }) => state.name !== 'live')
-    return `client ${this.#person.number}: ${waiting?.subject} is ${JSON.stringify(waiting?.state)}`
+    return `client ${this.#profile.number}: ${waiting?.subject} is ${JSON.stringify(waiting?.state)}`
   }
 
   async close(): Promise<void> {
@@ -60,7 +60,7 @@ export class Recorder {
   }
 
   #tell(what: Happened): void {
-    this.#file.tell(this.#person.number, what)
+    this.#file.tell(this.#profile.number, what)
   }
 
   #subscribe(subject: string, number: number): Subscription {
@@ -90,7 +90,7 @@ export class Recorder {
   #recorded({ name, separate, open }: Transport): Transport {
     const recordedOpen: Open = (url, wishes, handlers, clock) => {
       const connection = this.#connections++
-      const gateway = this.#person.doors.find((door) => urlOf(door) === url)!.gateway
+      const gateway = this.#profile.doors.find((door) => urlOf(door) === url)!.gateway
       // SSE and poll share their positions: a replay knows it by the sign.
       this.#tell(['open', separate ? connection : -1 - connection, gateway, wishes.map((wish) => this.#told(wish))])
       return this.#watched(open(url, wishes, this.#handlers(connection, handlers), clock), connection)
@@ -99,7 +99,7 @@ export class Recorder {
   }
 
   #told({ ref, subject, after }: SubscribeRequest): ToldWish {
-    return [ref, this.#person.subjects.indexOf(subject), after]
+    return [ref, this.#profile.subjects.indexOf(subject), after]
   }
 
   #handlers(connection: number, to: Handlers): Handlers {

@@ -5,9 +5,9 @@ import { encodeEvent } from '../../src/wire/envelope.ts'
 import { type Event, makeEvent } from '../../src/wire/frames.ts'
 import { encodePosition, logOf } from '../../src/wire/token.ts'
 import { LogTruth } from './log-truth.ts'
-import type { Person } from './people.ts'
+import type { Profile } from './profiles.ts'
 import { type Lived, Replay } from './replay.ts'
-import { digestOf, type Line } from './story.ts'
+import { digestOf, type Line } from './story-file.ts'
 
 /** The judge of a run of real faults: that it sees what a client was not given, and what it was given twice. */
 
@@ -16,7 +16,7 @@ const info: StreamInfo = { name: 'faults', incarnation: 'one', partitions: 1 }
 const startMs = 1_700_000_000_000
 const eventAt = (offset: number): Event =>
   makeEvent({ subject, id: `${offset}`, data: Buffer.from(`n ${offset}`), publishedAtUs: (startMs + offset) * 1000 })
-const person: Person = { number: 7, subjects: [subject], ways: ['websocket'], doors: [] }
+const profile: Profile = { number: 7, subjects: [subject], ways: ['websocket'], doors: [] }
 
 /** A log of events at offsets below `head`, stamped a millisecond apart. */
 function sourceOf(head: number, generations: Source['generations']): Source {
@@ -83,7 +83,7 @@ async function judged(story: Story, head: number): Promise<Lived> {
   const log = await LogTruth.read(sourceOf(head, 'ranges'), info, [])
   log.rewrite([])
   const circumstances = { log, starts: [[0]], timesMs: [startMs] }
-  return new Replay(person, circumstances, true).run(story.lines.map((line) => JSON.stringify(line)))
+  return new Replay(profile, circumstances, true).run(story.lines.map((line) => JSON.stringify(line)))
 }
 
 const brokenIn = async (story: Story, head: number) => (await judged(story, head)).failure?.promise
@@ -137,7 +137,7 @@ test('what a broker forgot when it was killed is no loss to those who were given
   assert.equal(log.rewritten, 1)
   const { lines } = new Story().given(0)
   assert.equal(log.event(0, 1, digest)?.id, 'forgotten')
-  const lived = new Replay(person, { log, starts: [[0]], timesMs: [startMs] }, true).run(
+  const lived = new Replay(profile, { log, starts: [[0]], timesMs: [startMs] }, true).run(
     [...lines, delivery].map((line) => JSON.stringify(line)),
   )
   assert.equal(lived.failure, undefined)

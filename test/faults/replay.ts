@@ -5,9 +5,9 @@ import { Overheard } from '../simulation/overheard.ts'
 import { type Failure, Verdict } from '../simulation/verdict.ts'
 import { Witness } from '../simulation/witness.ts'
 import type { LogTruth } from './log-truth.ts'
-import type { Person } from './people.ts'
+import type { Profile } from './profiles.ts'
 import type { Starts } from './site.ts'
-import type { Handed, Line, ToldWish } from './story.ts'
+import type { Handed, Line, ToldWish } from './story-file.ts'
 
 /** What one client lived through, in figures. */
 export interface Lived {
@@ -39,7 +39,7 @@ const still: Connection = { subscribe() {}, unsubscribe() {}, close() {} }
 
 /** Tells one client's story to the witnesses that judge simulated clients. */
 export class Replay {
-  readonly #person: Person
+  readonly #profile: Profile
   readonly #circumstances: Circumstances
   readonly #verdict: Verdict
   readonly #witnesses: readonly Witness[]
@@ -49,17 +49,17 @@ export class Replay {
   #handed = 0
   #nowMs = 0
 
-  constructor(person: Person, circumstances: Circumstances, tracing: boolean) {
+  constructor(profile: Profile, circumstances: Circumstances, tracing: boolean) {
     const { timesMs, log } = circumstances
-    this.#person = person
+    this.#profile = profile
     this.#circumstances = circumstances
     this.#verdict = new Verdict(
       () => this.#nowMs - timesMs[0]!,
       () => {},
       { trace: tracing },
     )
-    const name = `client ${person.number} (${person.ways.join(', ')})`
-    this.#witnesses = person.subjects.map((subject) => {
+    const name = `client ${profile.number} (${profile.ways.join(', ')})`
+    this.#witnesses = profile.subjects.map((subject) => {
       return new Witness(name, { subject }, log.truth, { verdict: this.#verdict, nowMs: () => this.#nowMs })
     })
     this.#waitsMs = new Float64Array(timesMs.length)
@@ -134,7 +134,7 @@ export class Replay {
     const { log, starts } = this.#circumstances
     this.#verdict.note(() => `connection ${number} to gateway ${gateway} with ${JSON.stringify(wishes)}`)
     const overheard = new Overheard(separate, log.truth, this.#verdict, () => this.#nowMs)
-    const witnessOf = (subject: string) => this.#witnesses[this.#person.subjects.indexOf(subject)]!
+    const witnessOf = (subject: string) => this.#witnesses[this.#profile.subjects.indexOf(subject)]!
     const connection = overheard.connection(still, witnessOf)
     this.#connections.set(number, { overheard, handlers: overheard.handlers(deaf), connection })
     for (const wish of wishes) overheard.asks(this.#wish(wish), this.#witnesses[wish[1]]!, wishes.length === 1)
@@ -157,7 +157,7 @@ export class Replay {
   }
 
   #wish([ref, subscription, after]: ToldWish) {
-    return { ref, subject: this.#person.subjects[subscription]!, after }
+    return { ref, subject: this.#profile.subjects[subscription]!, after }
   }
 
   /** What the log never had is an event like no other. */

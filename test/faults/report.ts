@@ -1,3 +1,4 @@
+import { table } from '../../src/cli/text.ts'
 import type { PromiseName } from '../simulation/verdict.ts'
 import type { Outcome } from './run.ts'
 
@@ -105,17 +106,10 @@ export function render(report: Report, outcomes: readonly Outcome[]): string {
     const gaps = Object.entries(told).map(([reason, n]) => `${reason} ×${n}`)
     return [kind, `${times}`, `${hit}`, secondsOf(medianMs), secondsOf(longestMs), gaps.join(', ') || 'nothing']
   })
-  const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i]!))
-      .join('  ')
-      .trimEnd()
   return [
     `${faults} faults in ${minutes.toFixed(1)} minutes, ${clients} clients, ${published} events published, ${handed} handed over`,
     '',
-    line(head),
-    ...cells.map(line),
+    table(head, cells),
     '',
     `clients that lost something: ${lost}; that got something twice or out of order: ${repeated}; otherwise wronged: ${otherwise}`,
     ...(rewritten === 0 ? [] : [`records that a broker forgot after it had shown them: ${rewritten}`]),

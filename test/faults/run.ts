@@ -5,15 +5,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import type { Growth } from '../simulation/broker.ts'
 import { until } from '../support/until.ts'
-import { Crowd } from './crowd.ts'
+import { Clients } from './clients.ts'
 import { drawFaults, type FaultKind, kinds, type Scene } from './kinds.ts'
 import { LogTruth } from './log-truth.ts'
 import type { Options } from './options.ts'
-import { drawPeople, type Person } from './people.ts'
+import { drawProfiles, type Profile } from './profiles.ts'
 import { Publisher } from './publisher.ts'
 import { type Circumstances, type Lived, Replay } from './replay.ts'
 import { type BrokerKind, Site } from './site.ts'
-import { type Line, nowMs, storiesOf } from './story.ts'
+import { type Line, nowMs, storiesOf } from './story-file.ts'
 
 /** One fault as it was. */
 export interface Happened {
@@ -76,7 +76,7 @@ class Run {
   readonly #progress: Progress
   readonly #random: Random
   readonly #publisher: Publisher
-  readonly #people: readonly Person[]
+  readonly #profiles: readonly Profile[]
   readonly #faults: readonly FaultKind[]
   readonly #happened: Happened[] = []
   readonly #growths: Growth[] = []
@@ -89,31 +89,31 @@ class Run {
     this.#progress = progress
     this.#random = seededRandom(seed)
     this.#publisher = new Publisher(site.source, options.rate)
-    this.#people = drawPeople(clients, site.doors, this.#random)
+    this.#profiles = drawProfiles(clients, site.doors, this.#random)
     const possible = kinds.filter(
-      ({ brokers, name }) => brokers.includes(site.brokers.kind) && only?.includes(name) !== false,
+      ({ brokers, name }) => brokers.includes(site.brokers.kind) && only?.split(',').includes(name) !== false,
     )
     this.#faults = drawFaults(count, possible, this.#random)
   }
 
   async run(): Promise<Outcome> {
-    const crowd = await Crowd.start(this.#people, this.#dir)
+    const clients = await Clients.start(this.#profiles, this.#dir)
     try {
-      await until('every client is live', startMs, async () => (await crowd.look()).served === crowd.count)
+      await until('every client is live', startMs, async () => (await clients.look()).served === clients.count)
       this.#beganMs = nowMs()
       await this.#publisher.start()
       await delay(2000)
-      for (const [i, fault] of this.#faults.entries()) await this.#happen(crowd, fault, i)
-      const unserved = await this.#settle(crowd)
-      await crowd.end()
-      return await this.#judge(crowd, unserved)
+      for (const [i, fault] of this.#faults.entries()) await this.#happen(clients, fault, i)
+      const unserved = await this.#settle(clients)
+      await clients.end()
+      return await this.#judge(clients, unserved)
     } finally {
       this.#publisher.abandon()
-      crowd.close()
+      await clients.close()
     }
   }
 
-  async #happen(crowd: Crowd, fault: FaultKind, number: number): Promise<void> {
+  async #happen(clients: Clients, fault: FaultKind, number: number): Promise<void> {
     const atMs = nowMs()
     const scene: Scene = {
       site: this.#site,
@@ -126,54 +126,54 @@ class Run {
     const happened = { kind: fault.name, what, atMs, lastedMs: nowMs() - atMs, recoveredMs: 0 }
     this.#happened.push(happened)
     const deadline = nowMs() + recoveryMs
-    while (nowMs() < deadline && !(await this.#isWell(crowd))) await delay(200)
+    while (nowMs() < deadline && !(await this.#isWell(clients))) await delay(200)
     if (nowMs() < deadline) happened.recoveredMs = nowMs() - atMs
     await delay(calmMs)
     const recovered = happened.recoveredMs > 0 ? `well after ${secondsOf(happened.recoveredMs)}` : 'NOT WELL'
     const undone = `undone after ${secondsOf(happened.lastedMs)}`
     this.#progress(`${number + 1}/${this.#faults.length} ${fault.name} (${what}): ${undone}, ${recovered}`)
-    if (happened.recoveredMs === 0) for (const line of (await crowd.look()).waiting) this.#progress(`  ${line}`)
+    if (happened.recoveredMs === 0) for (const line of (await clients.look()).waiting) this.#progress(`  ${line}`)
   }
 
-  async #isWell(crowd: Crowd): Promise<boolean> {
+  async #isWell(clients: Clients): Promise<boolean> {
     if (this.#publisher.waitsMs > 1000) return false
-    const { served } = await crowd.look()
-    if (served < crowd.count - Math.ceil((crowd.count * unwellPercent) / 100)) return false
+    const { served } = await clients.look()
+    if (served < clients.count - Math.ceil((clients.count * unwellPercent) / 100)) return false
     const { brokers } = this.#site
     return brokers.kind === 'nats' || (await brokers.isWhole().catch(() => false))
   }
 
   /** The flow ends, and all that is under way arrives. */
-  async #settle(crowd: Crowd): Promise<readonly string[]> {
+  async #settle(clients: Clients): Promise<readonly string[]> {
     this.#progress('the flow ends')
-    await this.#publisher.stop()
+    await this.#publisher.end()
     const deadline = nowMs() + endMs
     for (let before = -1; nowMs() < deadline; ) {
-      const { served, handed } = await crowd.look()
-      if (served === crowd.count && handed === before) break
+      const { served, handed } = await clients.look()
+      if (served === clients.count && handed === before) break
       before = handed
       await delay(2000)
     }
-    return (await crowd.look()).waiting
+    return (await clients.look()).waiting
   }
 
-  async #judge(crowd: Crowd, unserved: readonly string[]): Promise<Outcome> {
+  async #judge(clients: Clients, unserved: readonly string[]): Promise<Outcome> {
     const { brokers, source, starts } = this.#site
     this.#progress('the log is read')
-    const log = await LogTruth.read(source, (await source.describe(this.#publisher.info!.name))!, this.#growths)
+    const log = await LogTruth.read(source, (await source.describe(this.#publisher.info.name))!, this.#growths)
     const { events, problems } = this.#publisher
-    for (const file of crowd.files) {
+    for (const file of clients.files) {
       for (const lines of storiesOf(file).values()) {
         for (const line of lines) if (line.includes('"delivery"')) log.witness(JSON.parse(line) as Line, events)
       }
     }
     log.rewrite(brokers.kind === 'nats' ? brokers.killedAtMs : [])
     const timesMs = [this.#beganMs, ...this.#happened.map(({ atMs }) => atMs)]
-    const lives = this.#lives(crowd, { log, starts, timesMs })
+    const lives = this.#lives(clients, { log, starts, timesMs })
     return {
       broker: brokers.kind,
       faults: this.#happened,
-      clients: this.#people.length,
+      clients: this.#profiles.length,
       lives,
       records: log.records,
       rewritten: log.rewritten,
@@ -184,14 +184,14 @@ class Run {
     }
   }
 
-  #lives(crowd: Crowd, circumstances: Circumstances): Lived[] {
+  #lives(clients: Clients, circumstances: Circumstances): Lived[] {
     const lives: Lived[] = []
-    for (const file of crowd.files) {
+    for (const file of clients.files) {
       this.#progress('stories are judged')
       for (const [number, lines] of storiesOf(file)) {
-        const person = this.#people[number]!
-        const lived = new Replay(person, circumstances, false).run(lines)
-        lives[number] = lived.failure === undefined ? lived : new Replay(person, circumstances, true).run(lines)
+        const profile = this.#profiles[number]!
+        const lived = new Replay(profile, circumstances, false).run(lines)
+        lives[number] = lived.failure === undefined ? lived : new Replay(profile, circumstances, true).run(lines)
       }
     }
     return lives

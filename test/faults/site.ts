@@ -1,22 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { Child } from '../../src/bench/process/child.ts'
 import { openSource } from '../../src/source/open.ts'
 import type { Source } from '../../src/source/source.ts'
+import type { Passing } from '../support/faulty-proxy.ts'
 import { GatewayProcess } from '../support/gateway-process.ts'
-import { Child } from './child.ts'
 import { KafkaBrokers } from './kafka-brokers.ts'
 import { NatsBroker } from './nats-broker.ts'
-import { type Door, stream } from './people.ts'
-import type { Passing } from './proxy.ts'
+import { type Door, stream } from './profiles.ts'
+import type { ProxyHandlers } from './proxy-process.ts'
 
 export type BrokerKind = 'kafka' | 'nats'
 export type Brokers = KafkaBrokers | NatsBroker
-
-export type ProxyOrder =
-  | { readonly kind: 'begin'; readonly ways: readonly { readonly port: number; readonly target: number }[] }
-  | { readonly kind: 'pass'; readonly proxy: number; readonly passing: Passing }
-  | { readonly kind: 'cut'; readonly proxy: number; readonly nth: number }
-
-export type ProxyAnswer = Readonly<Record<string, never>>
 
 const ports = { brokers: 20_700, gateways: 20_730, proxies: 20_740 } as const
 /** Each has a proxy before it as well. */
@@ -30,7 +24,7 @@ export class Site {
   readonly source: Source
   readonly gateways: readonly GatewayProcess[]
   readonly starts: number[][] = Array.from({ length: gatewayCount }, () => [])
-  readonly #proxies = new Child<ProxyOrder, ProxyAnswer>('proxy-process.ts')
+  readonly #proxies = new Child<ProxyHandlers>(new URL('proxy-process.ts', import.meta.url))
 
   private constructor(brokers: Brokers, source: Source, gateways: readonly GatewayProcess[]) {
     this.brokers = brokers
@@ -58,7 +52,7 @@ export class Site {
     try {
       await Promise.all(gateways.map((_, i) => site.startGateway(i)))
       const ways = gateways.map(({ port }, i) => ({ port: ports.proxies + i, target: port }))
-      await site.#proxies.ask({ kind: 'begin', ways })
+      await site.#proxies.ask('begin', ways)
     } catch (error) {
       await site.close()
       throw error
@@ -93,15 +87,15 @@ export class Site {
   }
 
   async pass(proxy: number, passing: Passing): Promise<void> {
-    await this.#proxies.ask({ kind: 'pass', proxy, passing })
+    await this.#proxies.ask('pass', { proxy, passing })
   }
 
   async cut(proxy: number, nth: number): Promise<void> {
-    await this.#proxies.ask({ kind: 'cut', proxy, nth })
+    await this.#proxies.ask('cut', { proxy, nth })
   }
 
   async close(): Promise<void> {
-    this.#proxies.close()
+    await this.#proxies.end()
     await Promise.all(this.gateways.map((gateway) => gateway.end()))
     await Promise.race([this.source.close(), delay(5000, undefined, { ref: false })])
     await this.brokers.close()

@@ -1,11 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Gateway } from '../../src/bench/carillon/gateway.ts'
-import { Child } from '../../src/bench/process/child.ts'
-import type { Transport } from './clients.ts'
-import type { LoadHandlers, Received } from './load.ts'
-import type { PublishHandlers, Publishing } from './publish.ts'
+import { Bench, type Progress } from '../../src/bench/bench.ts'
+import type { CarillonConversation } from '../../src/bench/carillon/conversations.ts'
+import { type Load, loadOf } from '../../src/bench/load/scenario.ts'
+import type { Measured } from '../../src/bench/report/measured.ts'
+import { Stop } from '../../src/bench/stop.ts'
+import { GatewayTarget } from './gateway-target.ts'
 import type { BrokerKind, Site } from './site.ts'
-import { type Window, watch } from './window.ts'
+
+/** Transports by their names in the tables. */
+export const conversations = {
+  'ws-proto': 'ws-protobuf',
+  'ws-json': 'ws-json',
+  sse: 'sse-json',
+  poll: 'poll-json',
+} as const satisfies Record<string, CarillonConversation>
+export type Transport = keyof typeof conversations
 
 export interface Run {
   readonly name: string
@@ -13,75 +21,35 @@ export interface Run {
   /** undefined = events that nobody subscribes to. */
   readonly transport: Transport | undefined
   readonly clients: number
+  /** Each client has one of its own, or all have the one. */
   readonly subjects: number
   /** Events a second. */
   readonly rate: number
   readonly seconds: number
 }
 
-export interface Measured {
-  readonly run: Run
-  readonly window: Window
-  readonly published: Publishing
-  readonly received: Received
-  /** Deliveries that never came, of all that were published; by number, so that a repeated one makes up for none. */
-  readonly lost: number
-}
-
-const dataBytes = 512
 /** Compilers and caches are warm after so long, s; a shorter run is a trial. */
 const maxWarmUpSeconds = 2
-/** How long the last deliveries may take, ms. */
-const settleMs = 5000
+const silent: Progress = { step() {}, connecting() {}, second() {} }
 
-/** One gateway, one process of clients, one of publishing: events flow at a fixed rate, and the middle of it is measured. */
+function loadOfRun({ clients, subjects, rate, seconds }: Run): Load {
+  const timing = { durationS: seconds, warmupS: Math.min(maxWarmUpSeconds, seconds) }
+  const scenario = subjects === 1 ? 'broadcast' : 'unicast'
+  return { ...loadOf(scenario, { clients, rate, payloadBytes: 512, ...timing }), subjects }
+}
+
+/** One gateway, clients and a publisher as processes of their own: events flow at a fixed rate, and the middle of it is measured. */
 export async function measure(site: Site, run: Run): Promise<Measured> {
-  const gateway = await site.gateway(run.broker, run.name.replaceAll(/\W+/g, '-'))
-  const load = new Child<LoadHandlers>(new URL('load.ts', import.meta.url))
-  const publisher = new Child<PublishHandlers>(new URL('publish.ts', import.meta.url))
+  const start = () => site.gateway(run.broker, run.name.replaceAll(/\W+/g, '-'))
+  const target = new GatewayTarget(start, conversations[run.transport ?? 'ws-proto'])
+  const stop = new Stop()
+  const bench = new Bench({ target, load: loadOfRun(run), stop, progress: silent, calibrated: false })
   try {
-    if (run.transport !== undefined) {
-      const { transport, clients: count, subjects } = run
-      await load.ask('connect', { port: gateway.port, transport, count, subjects })
-      await gateway.subscribed(count)
-    }
-    return await flow(gateway, load, publisher, run)
+    await bench.open()
+    const measured = await bench.measure()
+    if (stop.problem !== undefined) throw new Error(`${run.name}: ${stop.problem}`)
+    return measured
   } finally {
-    await Promise.all([load.end(), publisher.end(), gateway.end()])
-  }
-}
-
-async function flow(
-  gateway: Gateway,
-  load: Child<LoadHandlers>,
-  publisher: Child<PublishHandlers>,
-  run: Run,
-): Promise<Measured> {
-  const { rate, subjects, broker } = run
-  const port = broker === 'embedded' ? gateway.port : undefined
-  await publisher.ask('start', { rate, subjects, dataBytes, configFile: gateway.configFile, port })
-  await sleep(Math.min(maxWarmUpSeconds, run.seconds) * 1000)
-  await load.ask('time', null)
-  await publisher.ask('time', null)
-  const window = await watch(gateway, [load, publisher], run.seconds)
-  const timed = await load.ask('received', null)
-  const published = await publisher.ask('stop', null)
-  const expected = (published.events * run.clients) / subjects
-  const all = await settled(load, expected)
-  return {
-    run,
-    window,
-    published,
-    received: { ...all, p50Us: timed.p50Us, p99Us: timed.p99Us, maxUs: timed.maxUs },
-    lost: expected - (all.events - all.repeated),
-  }
-}
-
-async function settled(load: Child<LoadHandlers>, expected: number): Promise<Received> {
-  const end = performance.now() + settleMs
-  for (;;) {
-    const received = await load.ask('received', null)
-    if (received.events - received.repeated >= expected || performance.now() > end) return received
-    await sleep(50)
+    await bench.close()
   }
 }

@@ -1,16 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { Gateway } from '../../src/bench/carillon/gateway.ts'
 import { eventText, monotonicUs } from '../../src/bench/load/payload.ts'
-import { openClient } from './clients.ts'
+import { LoneClient } from './lone-client.ts'
 import type { Site } from './site.ts'
 import type { Row } from './table.ts'
 
-const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
 const subject = 'figures.first'
 const patienceMs = 30_000
 const runs = 3
@@ -28,24 +22,15 @@ export async function measureFirstMessage(site: Site): Promise<Row> {
 }
 
 async function coldStart(site: Site): Promise<{ listeningMs: number; deliveredMs: number }> {
-  const dir = mkdtempSync(join(tmpdir(), 'carillon-figures-'))
   const port = site.port()
   const startMs = performance.now()
-  const options = ['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${port + 1}`, '--broker', `embedded:${dir}`]
-  const gateway = spawn(carillon, ['serve', '--dev', ...options], { stdio: 'ignore' })
-  const kill = () => {
-    gateway.kill('SIGKILL')
-    rmSync(dir, { recursive: true, force: true })
-  }
-  process.once('exit', kill)
+  const gateway = new Gateway({ port, broker: 'embedded', topic: 'first', more: { dev: true } })
   try {
-    let delivered: () => void = () => {}
+    const client = new LoneClient({ conversation: 'ws-json', subject })
     const delivery = new Promise<void>((resolve) => {
-      delivered = resolve
+      client.onEvent = resolve
     })
-    const client = await insist(gateway, () =>
-      openClient({ port, transport: 'ws-json', subject, onEvent: () => delivered(), onGone: () => {} }),
-    )
+    await insist(gateway, () => client.come(port))
     const listeningMs = performance.now() - startMs
     await insist(gateway, () => publish(port))
     const late = sleep(patienceMs, undefined, { ref: false }).then(() => {
@@ -53,12 +38,10 @@ async function coldStart(site: Site): Promise<{ listeningMs: number; deliveredMs
     })
     await Promise.race([delivery, late])
     const deliveredMs = performance.now() - startMs
-    client.close()
+    client.leave()
     return { listeningMs, deliveredMs }
   } finally {
-    process.off('exit', kill)
-    await end(gateway)
-    rmSync(dir, { recursive: true, force: true })
+    await gateway.end()
   }
 }
 
@@ -73,21 +56,14 @@ async function publish(port: number): Promise<void> {
 }
 
 /** Again and again until it succeeds. */
-async function insist<T>(gateway: ChildProcess, attempt: () => Promise<T>): Promise<T> {
+async function insist<T>(gateway: Gateway, attempt: () => Promise<T>): Promise<T> {
   const endMs = performance.now() + patienceMs
   for (;;) {
     try {
       return await attempt()
     } catch (error) {
-      if (gateway.exitCode !== null || performance.now() > endMs) throw error
+      if (gateway.ended || performance.now() > endMs) throw error
       await sleep(5)
     }
   }
-}
-
-async function end(gateway: ChildProcess): Promise<void> {
-  if (gateway.exitCode !== null || gateway.signalCode !== null) return
-  const ended = once(gateway, 'exit')
-  gateway.kill('SIGTERM')
-  await ended
 }

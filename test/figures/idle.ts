@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../../src/bench/carillon/gateway.ts'
-import { Child } from '../../src/bench/process/child.ts'
+import { Generator } from '../../src/bench/load/generator.ts'
+import { loadOf } from '../../src/bench/load/scenario.ts'
 import { cpuBetween, cpuOf, type KernelMemory, kernelMemory, residentBytes } from '../../src/bench/process/host.ts'
-import type { Transport } from './clients.ts'
-import type { LoadHandlers } from './load.ts'
+import { conversations, type Transport } from './delivery.ts'
 import type { Site } from './site.ts'
 import type { Row } from './table.ts'
 
@@ -16,19 +16,20 @@ const sampleMs = 200
 /** Memory of connections that have one subscription and get nothing. */
 export async function measureIdle(site: Site, transport: Transport, connections: number): Promise<Row> {
   const gateway = await site.gateway('embedded', `idle-${transport}`, { inspected: true })
-  const load = new Child<LoadHandlers>(new URL('load.ts', import.meta.url))
-  const connect = async (count: number, live: number) => {
-    await load.ask('connect', { port: gateway.port, transport, count, subjects: connections })
-    await gateway.subscribed(live)
-  }
   const first = Math.ceil(connections * firstPart)
   const more = connections - first
+  const loads = [first, more].map((clients, i) => new Generator(loadOf('unicast', { clients }), `idle${i}`))
+  const connect = async (load: Generator, live: number) => {
+    await load.openClients(gateway.reach(conversations[transport]))
+    await load.connect()
+    await gateway.subscribed(live)
+  }
   try {
-    await connect(first, first)
+    await connect(loads[0]!, first)
     const before = await memory(gateway)
     const cpu = cpuOf(gateway.pid)
     const startMs = performance.now()
-    await connect(more, connections)
+    await connect(loads[1]!, connections)
     const connectMs = performance.now() - startMs
     const spent = cpuBetween(cpu, cpuOf(gateway.pid))
     const after = await memory(gateway)
@@ -44,7 +45,7 @@ export async function measureIdle(site: Site, transport: Transport, connections:
       'CPU µs to open': spent.totalUs / more,
     }
   } finally {
-    await Promise.all([load.end(), gateway.end()])
+    await Promise.all([...loads.map((load) => load.close()), gateway.end()])
   }
 }
 

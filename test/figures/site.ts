@@ -2,23 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Gateway, type GatewayConfig } from '../../src/bench/carillon/gateway.ts'
-import { kafkaAvailable, startKafka } from '../brokers/kafka.ts'
-import { natsAvailable, startNats } from '../brokers/nats.ts'
+import { Brokers } from '../brokers/brokers.ts'
 
-/** Ports of a site: gateways from the first on, nats-server and Kafka above. */
+/** Ports of a site: gateways from the first on, brokers above. */
 const figuresPort = 19_700
-const natsOffset = 70
-const kafkaOffset = 80
 const portsPerGateway = 3
 const maxGateways = 20
 
 export const brokerKinds = ['embedded', 'kafka', 'nats'] as const
 export type BrokerKind = (typeof brokerKinds)[number]
-
-interface Broker {
-  readonly url: string
-  readonly stop: () => Promise<void>
-}
 
 interface GatewayStart {
   /** Its inspector listens. */
@@ -33,8 +25,7 @@ export class Site {
   /** For `--cpu-prof`; undefined = no profiles. */
   readonly #profileDir: string | undefined
   readonly #dir = mkdtempSync(join(tmpdir(), 'carillon-figures-broker-'))
-  /** Those that have been started. */
-  readonly #brokers = new Map<BrokerKind, Broker>()
+  readonly #brokers: Brokers
   readonly #firstPort: number
   #gateways = 0
   readonly #remove = (): void => rmSync(this.#dir, { recursive: true, force: true, maxRetries: 5 })
@@ -43,13 +34,13 @@ export class Site {
   constructor(profileDir: string | undefined, firstPort = figuresPort) {
     this.#profileDir = profileDir
     this.#firstPort = firstPort
+    this.#brokers = new Brokers(firstPort, this.#dir)
     process.once('exit', this.#remove)
   }
 
   /** Why there is no such broker; undefined when there is. */
   lacks(kind: BrokerKind): string | undefined {
-    if (kind === 'embedded') return undefined
-    return kind === 'kafka' ? kafkaAvailable() : natsAvailable()
+    return kind === 'embedded' ? undefined : this.#brokers.lacks(kind)
   }
 
   /** Each gateway has a topic of its own; the embedded log is the gateway's own as well. */
@@ -65,7 +56,7 @@ export class Site {
         : ['--cpu-prof', `--cpu-prof-dir=${this.#profileDir}`, `--cpu-prof-name=${name}.cpuprofile`]
     return Gateway.ready({
       port,
-      broker: kind === 'embedded' ? kind : await this.#url(kind),
+      broker: kind === 'embedded' ? kind : await this.#brokers.url(kind),
       topic: `figures-${this.#gateways}`,
       nodeOptions: inspected ? [...profiled, `--inspect=127.0.0.1:${port + 2}`] : profiled,
       config,
@@ -79,30 +70,8 @@ export class Site {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#brokers.values()].map((broker) => broker.stop()))
+    await this.#brokers.close()
     process.off('exit', this.#remove)
     this.#remove()
-  }
-
-  async #url(kind: 'kafka' | 'nats'): Promise<string> {
-    const known = this.#brokers.get(kind)
-    if (known !== undefined) return known.url
-    const broker = kind === 'kafka' ? await this.#startKafka() : await this.#startNats()
-    this.#brokers.set(kind, broker)
-    return broker.url
-  }
-
-  async #startKafka(): Promise<Broker> {
-    const { brokers, stop } = await startKafka({
-      nodes: 1,
-      basePort: this.#firstPort + kafkaOffset,
-      dir: join(this.#dir, 'kafka'),
-    })
-    return { url: `kafka://${brokers.join(',')}`, stop }
-  }
-
-  async #startNats(): Promise<Broker> {
-    const server = await startNats({ port: this.#firstPort + natsOffset, dir: join(this.#dir, 'nats') })
-    return { url: `nats://${server.address}`, stop: () => server.kill() }
   }
 }

@@ -1,3 +1,5 @@
+import { describeHost } from '../../src/bench/process/host.ts'
+
 /** A row of a result, column by column. */
 export type Row = Readonly<Record<string, string | number>>
 
@@ -20,6 +22,19 @@ export function render({ title, note, rows }: Table, markdown: boolean): string 
   const ruler = widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`))
   const [head, ...body] = [...lines.slice(0, 1), ruler, ...lines.slice(1)].map((line) => `| ${line.join(' | ')} |`)
   return [`### ${title}`, '', head, ...body, '', note, ''].join('\n')
+}
+
+/** What a script measured on this host, and which promises were broken meanwhile. */
+export interface Results {
+  readonly tables: readonly Table[]
+  readonly problems: readonly string[]
+}
+
+/** All of it, as a script prints it. */
+export function resultText({ tables, problems }: Results, form: 'text' | 'markdown' | 'json'): string {
+  const host = describeHost()
+  if (form === 'json') return `${JSON.stringify({ host, tables, problems }, null, 2)}\n`
+  return `${host}\n\n${tables.map((table) => render(table, form === 'markdown')).join('\n')}`
 }
 
 /** Three digits are more than repeated runs agree on. */

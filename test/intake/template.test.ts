@@ -97,3 +97,20 @@ test('any record has its composed subject or is refused', () => {
     }),
   )
 })
+
+test('a value that is too large to read fields from is refused, and the limit is named; a template without fields has none', () => {
+  const value = (bytes: number) => JSON.stringify({ id: 1, rest: 'x'.repeat(bytes - 18) })
+  assert.equal(Buffer.from(value(1000)).length, 1000)
+  const small = taking('a.{json:id}', { format: { maxJsonBytes: 1000 }, maxEventBytes: 4096 })
+  assert.equal(small({ value: value(1000) }).event?.subject, 'a.1')
+  const { reason, cause } = small({ value: value(1001) })
+  assert.deepEqual(
+    [reason, /1001 bytes, and fields are read from 1000 at most \(maxJsonBytes of the stream\)/.test(cause!)],
+    ['bad_subject', true],
+  )
+  const usual = taking('a.{json:id}', { maxEventBytes: 1_000_000 })
+  assert.equal(usual({ value: value(65_536) }).event?.subject, 'a.1')
+  assert.equal(usual({ value: value(65_537) }).reason, 'bad_subject')
+  const byHeader = taking('a.{header:region}', { maxEventBytes: 1_000_000 })
+  assert.equal(byHeader({ value: value(100_000), headers: eu }).event?.subject, 'a.eu')
+})

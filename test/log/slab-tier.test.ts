@@ -6,6 +6,7 @@ import { type SlabHolder, SlabTier } from '../../src/log/slab-tier.ts'
 /** A window that only fills slabs. */
 class Filler implements SlabHolder {
   readonly slabs = new SlabQueue()
+  isSealed = false
   gaveUp = 0
   readonly #tier: SlabTier
 
@@ -52,4 +53,15 @@ test('where each window has one slab only, a window without slabs takes the olde
   second.next(1)
   third.next(2)
   assert.deepEqual([first.gaveUp, second.gaveUp, third.slabs.count], [1, 0, 1])
+})
+
+test('the newest slab of a window that is added to no more is taken as any other', () => {
+  for (const isSealed of [false, true]) {
+    const tier = new SlabTier(3)
+    const [old, busy] = [new Filler(tier), new Filler(tier)]
+    old.next(0)
+    old.isSealed = isSealed
+    for (const nowMs of [1, 2, 3]) busy.next(nowMs)
+    assert.deepEqual([old.gaveUp, busy.gaveUp], isSealed ? [1, 0] : [0, 1])
+  }
 })

@@ -501,7 +501,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a tab is told how many partitions there are before it is told of all',
     file: 'client/tab-leader.ts',
-    from: 'encodeSaid(move.positions ?? [], move.counts ?? [])',
+    from: 'encodeToken(move.positions ?? [])',
     to: 'gap.after',
     by: { unit: 'test/client/tabs.test.ts' },
     breaks: 'another tab knows how many partitions there are once all are told',
@@ -517,10 +517,18 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a pattern counts partitions as told with the first of them',
     file: 'client/separate-service.ts',
-    from: 'count === undefined || isPattern(tracked.subject) ? []',
-    to: 'count === undefined || (isPattern(tracked.subject) && !tracked.live) ? []',
+    from: '    return more && room',
+    to: '    if (isPattern(tracked.subject)) this.#allTold()\n    return more && room',
     by: { unit: 'test/client/separate-service.test.ts' },
     breaks: 'a pattern knows of new partitions once it is live again',
+  },
+  {
+    name: 'a subject counts partitions as told with the first of them',
+    file: 'client/separate-service.ts',
+    from: '    return more && room',
+    to: '    if (!isPattern(tracked.subject)) this.#allTold()\n    return more && room',
+    by: { unit: 'test/client/grown-any.test.ts' },
+    breaks: 'a subject of a route by any is told of each new partition',
   },
   {
     name: 'a quiet WebSocket is given up without being asked',

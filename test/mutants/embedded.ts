@@ -15,8 +15,8 @@ export const embeddedMutants: readonly Mutant[] = [
   {
     name: 'records are acknowledged before they are durable',
     file: 'source/embedded/store.ts',
-    from: '      await this.#write(batch)\n      // Whoever',
-    to: '      void this.#write(batch)\n      // Whoever',
+    from: '      await this.#write(batch)\n      // Callers',
+    to: '      void this.#write(batch)\n      // Callers',
     by: model,
     breaks: 'an acknowledged event is on the disk',
   },

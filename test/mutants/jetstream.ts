@@ -238,8 +238,8 @@ export const jetstreamMutants: readonly Mutant[] = [
   {
     name: 'a request that ended early is an empty stretch',
     file: 'source/jetstream/range.ts',
-    from: 'const isUsable = found.length > 0 || isThrough(message)',
-    to: 'const isUsable = true || isThrough(message)',
+    from: 'settle(isThrough(message) ? undefined : new Error',
+    to: 'settle(true ? undefined : new Error',
     by: { source: 'jetstream' },
     breaks: 'a chunk shows what is there',
   },

@@ -3,7 +3,50 @@ import type { Mutant } from './mutant.ts'
 const tail = { unit: 'test/source/kafka-tail.test.ts' } as const
 const partitions = { unit: 'test/source/random-partitions.test.ts' } as const
 
+const wire = { unit: 'test/source/kafka-wire.test.ts' } as const
+const decoder = { unit: 'test/source/kafka-decoder.test.ts' } as const
+
 export const kafkaMutants: readonly Mutant[] = [
+  {
+    name: 'a large record takes no more of a turn than a small one',
+    file: 'source/turn-weight.ts',
+    from: '1 + Math.floor((valueEnd - valueStart) / bytesPerRecord)',
+    to: '1',
+    by: decoder,
+    breaks: 'nothing that is read holds up the event loop for as long as it is large',
+  },
+  {
+    name: 'a fetch that brought nothing is sent as it was',
+    file: 'source/kafka/fetch-size.ts',
+    from: '    this.#bytes = leastBytes\n',
+    to: '',
+    by: wire,
+    breaks: 'a read under a quota, or over a slow link, asks for no more than comes in time',
+  },
+  {
+    name: 'a chunk whose broker fails throws away what it has passed',
+    file: 'source/kafka/range.ts',
+    from: 'if (this.#next === this.#from) throw error',
+    to: 'throw error',
+    by: wire,
+    breaks: 'what a chunk that is cut off has read is kept',
+  },
+  {
+    name: 'what a flipped bit says of an offset counts beyond the end of the log',
+    file: 'source/kafka/batch-decoder.ts',
+    from: 'return Math.max(next, Math.min(told, this.#logEnd - 1))',
+    to: 'return Math.max(next, told)',
+    by: decoder,
+    breaks: 'a gap goes no further than the log',
+  },
+  {
+    name: 'a batch is where it says, whatever lies behind it',
+    file: 'source/kafka/batch-decoder.ts',
+    from: 'if (!isBeyond || this.first <= this.next) return false',
+    to: 'if (!isBeyond || this.first >= 0) return false',
+    by: decoder,
+    breaks: 'no record is passed untold',
+  },
   {
     name: "an older leader's word counts",
     file: 'source/kafka/cursor.ts',

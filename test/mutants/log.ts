@@ -139,10 +139,18 @@ export const logMutants: readonly Mutant[] = [
   {
     name: 'a slab that is being filled is taken before others are',
     file: 'log/slab-tier.ts',
-    from: 'holder.slabs.count > (holder === taker ? 0 : 1)',
-    to: 'holder.slabs.count > 0',
+    from: '(holder === taker || holder.isSealed ? 0 : 1)',
+    to: '0',
     by: { unit: 'test/log/slab-tier.test.ts' },
     breaks: 'the slab that a window is filling is spared',
+  },
+  {
+    name: 'the last slab of a window that nothing is added to is kept for ever',
+    file: 'log/slab-tier.ts',
+    from: '(holder === taker || holder.isSealed ? 0 : 1)',
+    to: '(holder === taker ? 0 : 1)',
+    by: { unit: 'test/log/slab-tier.test.ts' },
+    breaks: 'the oldest slab of all gives way',
   },
   {
     name: 'payloads go on at the beginning of the slab before',

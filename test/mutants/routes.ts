@@ -106,6 +106,14 @@ export const routesMutants: readonly Mutant[] = [
     breaks: 'what is acknowledged can be read back',
   },
   {
+    name: 'attributes that a stream does not take are left out',
+    file: 'publish/record-of.ts',
+    from: 'if (!isTaken(name, target.format)) throw untaken(name, target)',
+    to: 'if (!isTaken(name, target.format)) continue',
+    by: { unit: 'test/publish/formats.test.ts' },
+    breaks: 'what a subscriber gets is what was published',
+  },
+  {
     name: 'a reserved header in capitals is written',
     file: 'publish/record-of.ts',
     from: 'reservedHeaders.has(name.toLowerCase())',

@@ -446,7 +446,7 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'an expired event is given to who catches up',
     file: 'session/drops.ts',
-    from: "if (own.ttlMs > 0 && record.timeMs + own.ttlMs <= who.nowMs) return 'ttl'",
+    from: "if (envelope.ttlMs > 0 && record.timeMs + envelope.ttlMs <= who.nowMs) return 'ttl'",
     to: '',
     by: 'simulation',
     seeds: '1-300',
@@ -454,8 +454,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'an event counts as expired two seconds early',
     file: 'session/drops.ts',
-    from: 'record.timeMs + own.ttlMs <= who.nowMs',
-    to: 'record.timeMs + own.ttlMs <= who.nowMs + 2000',
+    from: 'record.timeMs + envelope.ttlMs <= who.nowMs',
+    to: 'record.timeMs + envelope.ttlMs <= who.nowMs + 2000',
     by: 'simulation',
     seeds: '1-300',
   },
@@ -608,8 +608,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'the time to live counts from the time of publication',
     file: 'session/drops.ts',
-    from: 'record.timeMs + own.ttlMs <= who.nowMs',
-    to: '(own.publishedAtUs || record.timeMs * 1000) / 1000 + own.ttlMs <= who.nowMs',
+    from: 'record.timeMs + envelope.ttlMs <= who.nowMs',
+    to: '(envelope.publishedAtUs || record.timeMs * 1000) / 1000 + envelope.ttlMs <= who.nowMs',
     by: { unit: 'test/session/drops.test.ts' },
     breaks: "`ttlMs` counts from the record's time, not from the publisher's clock",
   },
@@ -744,8 +744,8 @@ export const sessionMutants: readonly Mutant[] = [
   {
     name: 'an event whose place nothing took is left out',
     file: 'session/drops.ts',
-    from: "if (by === 'collapsed' && own.collapseKeyLength === 0) return undefined\n",
-    to: "if (by === 'collapsed' && own.collapseKeyLength === 0) return undefined\n  if (record.offset % 3 === 0 && by === 'collapsed') return by\n",
+    from: "if (by === 'collapsed' && envelope.collapseKeyLength === 0) return undefined\n",
+    to: "if (by === 'collapsed' && envelope.collapseKeyLength === 0) return undefined\n  if (record.offset % 3 === 0 && by === 'collapsed') return by\n",
     by: 'simulation',
     seeds: '1-100',
   },

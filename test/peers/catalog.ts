@@ -6,10 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { openBroker } from '../../src/bench/carillon/broker-way.ts'
 import { CarillonTarget } from '../../src/bench/carillon/target.ts'
 import type { Target } from '../../src/bench/load/target.ts'
+import type { RealBroker } from '../brokers/brokers.ts'
 import { natsServer } from '../brokers/nats-install.ts'
 import { homeOf, installedNchan, type PeerPackage, packages } from './install.ts'
 import { Peer, versionOf } from './peer.ts'
-import { type BrokerKind, brokerPids, brokerWay, type PeerSite, topic } from './site.ts'
+import { brokerPids, brokerWay, type PeerSite, topic } from './site.ts'
 
 /** Binaries that are measured where a path to them is given. */
 export interface Binaries {
@@ -67,7 +68,7 @@ const lacksNchan = () => {
 const lacksPackage = (name: PeerPackage) => (homeOf(name) === undefined ? notInstalled : undefined)
 
 /** A gateway with its defaults, protobuf over WebSocket. */
-export async function carillon(site: PeerSite, kind: BrokerKind, named = topic): Promise<Target> {
+export async function carillon(site: PeerSite, kind: RealBroker, named = topic): Promise<Target> {
   const broker = brokerWay(await site.broker(kind), named)
   const root = JSON.parse(readFileSync(here('../../package.json'), 'utf8'))
   return new CarillonTarget({
@@ -85,7 +86,7 @@ export async function carillon(site: PeerSite, kind: BrokerKind, named = topic):
 }
 
 /** See bare-server.ts. */
-export async function bare(site: PeerSite, kind: BrokerKind, named = topic): Promise<Target> {
+export async function bare(site: PeerSite, kind: RealBroker, named = topic): Promise<Target> {
   const url = await site.broker(kind)
   const port = site.ports()
   const way = brokerWay(url, named)

@@ -11,6 +11,8 @@ function told(converse: Converse, bytes: Buffer, step: number): { events: number
     subject: 'bench.x.s0000001',
     authority: 'localhost:1',
     token: '',
+    followed: [],
+    find: () => 0,
     send: (data) => {
       said.sent += Buffer.from(data as string).toString('latin1')
     },

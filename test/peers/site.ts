@@ -3,18 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { guardFolder, unguardFolder } from '../../src/bench/process/guarded.ts'
 import { listenerPid } from '../../src/bench/process/host.ts'
-import { kafkaAvailable, startKafka } from '../brokers/kafka.ts'
-import { natsAvailable, startNats } from '../brokers/nats.ts'
+import { Brokers, type RealBroker } from '../brokers/brokers.ts'
 
-export type BrokerKind = 'kafka' | 'nats'
-
-interface Broker {
-  readonly url: string
-  readonly stop: () => Promise<void>
-}
-
-const kafkaOffset = 80
-const natsOffset = 70
 export const topic = 'carillon-bench'
 export const partitions = 4
 
@@ -23,18 +13,19 @@ export class PeerSite {
   /** Removed at the end. */
   readonly dir = mkdtempSync(join(tmpdir(), 'carillon-peers-'))
   readonly #firstPort: number
-  readonly #brokers = new Map<BrokerKind, Promise<Broker>>()
+  readonly #brokers: Brokers
   #ports = 0
 
   /** `firstPort`: a hundred ports from there on are the site's. */
   constructor(firstPort: number) {
     this.#firstPort = firstPort
+    this.#brokers = new Brokers(firstPort, this.dir)
     guardFolder(this.dir)
   }
 
   /** Why there is no such broker; undefined when there is. */
-  lacks(kind: BrokerKind): string | undefined {
-    return kind === 'kafka' ? kafkaAvailable() : natsAvailable()
+  lacks(kind: RealBroker): string | undefined {
+    return this.#brokers.lacks(kind)
   }
 
   /** Two in a row, another's TIME_WAIT not in their way. */
@@ -43,31 +34,14 @@ export class PeerSite {
   }
 
   /** The broker's URL. */
-  async broker(kind: BrokerKind): Promise<string> {
-    const broker = this.#brokers.get(kind) ?? this.#start(kind)
-    this.#brokers.set(kind, broker)
-    return (await broker).url
+  broker(kind: RealBroker): Promise<string> {
+    return this.#brokers.url(kind)
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#brokers.values()].map(async (broker) => (await broker).stop()))
+    await this.#brokers.close()
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
     unguardFolder(this.dir)
-  }
-
-  #start(kind: BrokerKind): Promise<Broker> {
-    return kind === 'kafka' ? this.#kafka() : this.#nats()
-  }
-
-  async #kafka(): Promise<Broker> {
-    const basePort = this.#firstPort + kafkaOffset
-    const { brokers, stop } = await startKafka({ nodes: 1, basePort, dir: join(this.dir, 'kafka') })
-    return { url: `kafka://${brokers.join(',')}`, stop }
-  }
-
-  async #nats(): Promise<Broker> {
-    const server = await startNats({ port: this.#firstPort + natsOffset, dir: join(this.dir, 'nats') })
-    return { url: `nats://${server.address}`, stop: () => server.kill() }
   }
 }
 

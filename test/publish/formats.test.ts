@@ -12,7 +12,7 @@ import { intakeOf } from '../intake/records.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { comparable, event, jsonData } from '../wire/arbitraries.ts'
 
-/** Keeps what is published, as a broker of that kind would. */
+/** Keeps published records, as a broker of that kind would. */
 class Shelf extends ModelBroker {
   readonly records: OutRecord[] = []
 
@@ -41,7 +41,7 @@ async function roundTrip(published: Event, { format, route = {}, kind = 'kafka' 
   return { ...read(record), key: key === null ? null : Buffer.from(key).toString(), value, headers }
 }
 
-/** What a raw record can carry; id and time of publication are not given back. */
+/** An event that a raw record can hold; id and time of publication are not read back. */
 const rawEvent = event.map((each) => {
   const { subject, data, contentType, attributes } = each
   return makeEvent({ subject, data, contentType: contentType || 'text/plain', attributes, id: 'i', publishedAtUs: 7 })
@@ -102,7 +102,7 @@ test('ce_subject is the subject without the prefix, as the key is', async () => 
   assert.deepEqual([got?.subject, key, headers.ce_subject], ['shop.c1.paid', 'c1', 'c1.paid'])
 })
 
-test('what is taken is not too large once it is read back, whatever its format adds', async () => {
+test('an accepted event is not too large when it is read back, whatever its format adds', async () => {
   for (const format of ['event', 'raw', 'cloudevents'] as const) {
     const refused: number[] = []
     for (let bytes = 4000; bytes <= 4096; bytes++) {
@@ -129,6 +129,35 @@ test('a deletion is a null value under the key in every format', async () => {
   }
 })
 
+test('a raw stream is published only attributes that it gives to subscribers', async () => {
+  const published = makeEvent({ subject: 'a', data: Buffer.from('1'), attributes: { zone: 'n', origin: 'x' } })
+  const formatOf = (headers: StreamFormat['headers']) => ({ format: { format: 'raw', headers } }) as const
+  for (const headers of ['all', ['origin', 'zone']] as const) {
+    const { event: got } = await roundTrip(published, formatOf(headers))
+    assert.deepEqual({ ...got?.attributes }, { zone: 'n', origin: 'x' })
+  }
+  for (const headers of ['none', ['zone', 'Origin']] as const) {
+    const message =
+      headers === 'none' ? /got "zone", and it takes no headers/ : /got "origin".*name it in streams.s.headers/
+    await assert.rejects(roundTrip(published, formatOf(headers)), { code: 'bad_event', message })
+  }
+  const without = { ...published, attributes: {}, contentType: 'text/plain' }
+  assert.equal((await roundTrip(without, formatOf('none'))).event?.contentType, 'text/plain')
+})
+
+test('a deletion carries nothing that its subscribers would not be given', async () => {
+  for (const format of ['event', 'raw', 'cloudevents'] as const) {
+    for (const [name, value] of Object.entries({ type: 't', ttlMs: 5, collapseKey: 'c', priority: 1 })) {
+      const deleted = makeEvent({ subject: 'a', deleted: true, [name]: value })
+      const message = new RegExp(`a deletion is a record .* has no place for ${name}`)
+      await assert.rejects(roundTrip(deleted, { format: { format } }), { code: 'bad_event', message })
+    }
+    const deleted = makeEvent({ subject: 'a', deleted: true, attributes: { zone: 'n' } })
+    const message = /no place for the attribute "zone"/
+    await assert.rejects(roundTrip(deleted, { format: { format } }), { code: 'bad_event', message })
+  }
+})
+
 test('a raw record has its content type in a header only where it is another than that of the stream', async () => {
   const json = makeEvent({ subject: 'a', contentType: 'application/json', data: Buffer.from('1') })
   assert.deepEqual((await roundTrip(json, { format: { format: 'raw' } })).headers, {})
@@ -136,7 +165,7 @@ test('a raw record has its content type in a header only where it is another tha
   assert.deepEqual(headers, { 'content-type': 'text/plain' })
 })
 
-test('what a format has no place for is refused, and named', async () => {
+test('a field that a format cannot hold is refused, and named', async () => {
   const refuses = (fields: Partial<Event>, format: Partial<StreamFormat>, message: RegExp) =>
     assert.rejects(roundTrip(makeEvent({ subject: 'a', id: 'i', ...fields }), { format }), {
       code: 'bad_event',

@@ -12,7 +12,7 @@ import { ModelBroker } from '../model/broker.ts'
 
 const infoOf = (name: string): StreamInfo => ({ name, incarnation: `${name}-1`, partitions: 1 })
 
-/** A broker whose stream \`name\` has so many records already. */
+/** A broker whose stream `name` already has this many records. */
 class Counting extends ModelBroker {
   readonly heads: Record<string, number> = { alarms: 100, trades: 7 }
 
@@ -21,7 +21,7 @@ class Counting extends ModelBroker {
   }
 }
 
-test('each event is answered by its own position, whichever streams the others of its request are in', async () => {
+test('each event gets its own position, whichever streams the others of its request are in', async () => {
   const by = { hash: 'java' } as const
   const routing = new RoutingTable([
     { subjects: 'alarm.>', stream: 'alarms', by },
@@ -50,7 +50,7 @@ test('each event is answered by its own position, whichever streams the others o
   }
 })
 
-test('nothing of a request is written where its grant refuses one event, whether or not that has a route', async () => {
+test('nothing of a request is written if its grant refuses one event, whether or not the event has a route', async () => {
   const source = new Counting('events', 1)
   const routing = new RoutingTable([{ subject: '{key}', stream: 'alarms', by: { hash: 'java' } }])
   const publisher = new Publisher({

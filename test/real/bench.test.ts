@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test, { after, before, describe } from 'node:test'
 import type { Report } from '../../src/bench/report/report.ts'
+import { FaultyProxy } from '../support/faulty-proxy.ts'
 import { GatewayProcess } from '../support/gateway-process.ts'
 import { until } from '../support/until.ts'
 import { BenchRuns, benchSkip, small } from './support/bench-runs.ts'
-import { TcpProxy } from './support/proxy.ts'
 
 const ports = { gateway: 21_200, proxy: 21_210, started: 21_220 } as const
 const started = ['--first-port', String(ports.started)]
@@ -72,7 +72,7 @@ describe('bench on gateways that it starts', { skip: benchSkip, timeout: 240_000
 
 describe('bench on a gateway that runs', { skip: benchSkip, timeout: 240_000 }, () => {
   let gateway: GatewayProcess
-  let proxy: TcpProxy
+  let proxy: FaultyProxy
   const through = ['--url', `http://127.0.0.1:${ports.proxy}`]
 
   before(async () => {
@@ -83,7 +83,7 @@ describe('bench on a gateway that runs', { skip: benchSkip, timeout: 240_000 }, 
     })
     gateway.start()
     await gateway.becomesReady()
-    proxy = await TcpProxy.start(ports.proxy, ports.gateway)
+    proxy = await FaultyProxy.start(ports.proxy, ports.gateway)
   })
 
   after(async () => {

@@ -215,7 +215,7 @@ describe('with a real NATS', { skip: natsAvailable() ?? false }, () => {
   test('how often it syncs is unknown without its monitoring port, and known with it', async () => {
     assert.equal(levelOf(await doctor('--config', file), 'sync', 'good'), 'unknown')
     const { level, figure } = found(await doctor('--config', file, '--nats-monitor', monitor), 'sync', 'good')
-    assert.deepEqual([level, figure], ['warn', 'each 2 minutes'])
+    assert.deepEqual([level, figure], ['warn', 'every 2 minutes'])
     const wrong = await carillon('doctor', '--config', file, '--nats-monitor', 'http://127.0.0.1:21159')
     assert.equal(wrong.code, 3)
     assert.match(

@@ -1,30 +1,14 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import test from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { runScript } from './support/run.ts'
 
-const script = fileURLToPath(new URL('../../scripts/figures.ts', import.meta.url))
 const skip = process.platform === 'linux' ? false : 'the figures are read from /proc'
 
 test('the figures are measured by one command, and nothing is lost meanwhile', { skip, timeout: 120_000 }, async () => {
-  const options = [
-    '--broker',
-    'embedded',
-    '--clients',
-    '10',
-    '--seconds',
-    '0.5',
-    '--only',
-    'unicast,broadcast',
-    '--json',
-  ]
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    '--disable-warning=ExperimentalWarning',
-    script,
-    ...options,
-  ])
-  const { tables, problems } = JSON.parse(stdout)
+  const options = '--broker embedded --clients 10 --seconds 0.5 --only unicast,broadcast --json'
+  const run = runScript('figures', ...options.split(' '))
+  assert.equal(await run.ended, 0, run.stderr)
+  const { tables, problems } = JSON.parse(run.stdout)
   assert.deepEqual(problems, [])
   assert.equal(tables.length, 4)
   for (const { rows } of tables) assert.equal(rows.length, 4)

@@ -6,13 +6,13 @@ import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { natsAvailable } from '../brokers/nats.ts'
 import { administerNats } from '../brokers/nats-admin.ts'
+import { FaultyProxy } from '../support/faulty-proxy.ts'
 import { carillon, GatewayProcess, patienceMs } from '../support/gateway-process.ts'
 import { type Answer, ask } from '../support/http.ts'
 import { until } from '../support/until.ts'
 import { closeAll, connect, connectAll, haveEvents } from './support/clients.ts'
 import { gatewayFacts, siteStreams } from './support/gateway-facts.ts'
 import { NatsSite } from './support/nats-site.ts'
-import { TcpProxy } from './support/proxy.ts'
 import { envelope } from './support/publish.ts'
 
 /** Whoever publishes to a real JetStream, clients of real gateways get each event once and in order, and resume exactly. */
@@ -49,7 +49,7 @@ describe('gateways on a real JetStream', skip === undefined ? {} : { skip }, () 
   })
 
   test('whoever comes before the streams are known waits for them', async (t) => {
-    const proxy = await TcpProxy.start(basePort + 12, basePort)
+    const proxy = await FaultyProxy.start(basePort + 12, basePort)
     t.after(() => proxy.close())
     // A broker that takes its time to say what there is.
     proxy.delayMs = 250

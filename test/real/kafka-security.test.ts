@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
-import { connect as connectTcp, createServer, type Server } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, type TestContext, test } from 'node:test'
@@ -24,6 +24,7 @@ import {
   type SecuredKafka,
   startSecuredKafka,
 } from '../brokers/kafka-secured.ts'
+import { FaultyProxy } from '../support/faulty-proxy.ts'
 import { GatewayProcess, patienceMs } from '../support/gateway-process.ts'
 import { until } from '../support/until.ts'
 import { type Client, closeAll, connect, connectAll, haveEvents, isLive } from './support/clients.ts'
@@ -189,12 +190,12 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
       'a mechanism that is not enabled',
       'saslTls',
       () => ({ tls: tls(), sasl: sasl('plain') }),
-      /does not take PLAIN \(kafka\.sasl\.mechanism\).*offers SCRAM-SHA-512$/,
+      /does not accept PLAIN \(kafka\.sasl\.mechanism\).*offers SCRAM-SHA-512$/,
     ],
     ['no SASL where it is asked for', 'sasl', () => ({}), /closed the connection at the first request.*kafka\.sasl/],
-    ['SASL where there is none', 'plaintext', () => ({ sasl: sasl('plain') }), /takes no SASL on this port/],
-    ['no TLS where it is spoken', 'tls', () => ({}), /speaks TLS on this port: set kafka\.tls\.enabled/],
-    ['TLS where it is not spoken', 'plaintext', () => ({ tls: tls() }), /speaks no TLS on this port/],
+    ['SASL where there is none', 'plaintext', () => ({ sasl: sasl('plain') }), /does not accept SASL on this port/],
+    ['no TLS where it is spoken', 'tls', () => ({}), /uses TLS on this port: set kafka\.tls\.enabled/],
+    ['TLS where it is not spoken', 'plaintext', () => ({ tls: tls() }), /does not use TLS on this port/],
     [
       'an authority that the system does not know',
       'tls',
@@ -240,40 +241,33 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
     return source
   }
 
-  /** A server in the place of a broker; ended with its connections. */
-  async function listens(t: TestContext, server: Server): Promise<{ connections: number; end: () => Promise<void> }> {
-    const seen = { connections: 0, end: () => Promise.resolve() }
+  /** A server in the place of a broker; returns what ends it with its connections. */
+  async function listens(t: TestContext, server: Server): Promise<() => Promise<void>> {
     const sockets = new Set<{ destroy(): void }>()
-    server.on('connection', (socket) => {
-      seen.connections++
-      sockets.add(socket)
-    })
+    server.on('connection', (socket) => sockets.add(socket))
     await new Promise<void>((resolve) => server.listen(impostorPort, '127.0.0.1', resolve))
-    seen.end = () =>
+    const end = (): Promise<void> =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy()
         server.close(() => resolve())
       })
-    t.after(() => seen.end())
-    return seen
+    t.after(end)
+    return end
   }
 
-  /** Passes bytes on to a listener of the broker. */
-  const passage = (listener: Listener) =>
-    createServer((socket) => {
-      const [host, port] = kafka.address(listener).split(':')
-      const onward = connectTcp(Number(port), host)
-      for (const each of [socket, onward])
-        each.on('error', () => {}).on('close', () => [socket, onward].map((one) => one.destroy()))
-      socket.pipe(onward).pipe(socket)
-    })
+  /** A way to a listener of the broker, at the port of the impostors. */
+  async function passage(t: TestContext, listener: Listener): Promise<FaultyProxy> {
+    const proxy = await FaultyProxy.start(impostorPort, Number(kafka.address(listener).split(':')[1]))
+    t.after(() => proxy.close())
+    return proxy
+  }
 
   test('a port with an HTTP server is told, and the gateway goes on when Kafka is there', async (t) => {
-    const web = await listens(t, createHttpServer())
+    const endWeb = await listens(t, createHttpServer())
     const gateway = gatewayAt(t, gatewayPort, anywhere, {})
-    await says(gateway, /is no Kafka broker but an HTTP server: it answered .{0,2}"HTTP\/1\.1 400 Bad Request/)
-    await web.end()
-    await listens(t, passage('plaintext'))
+    await says(gateway, /is not a Kafka broker but an HTTP server: it answered .{0,2}"HTTP\/1\.1 400 Bad Request/)
+    await endWeb()
+    await passage(t, 'plaintext')
     await gateway.becomesReady()
   })
 
@@ -289,11 +283,11 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
   })
 
   test('a broker that refuses a password is not asked again at once, but as soon as the password is another one', async (t) => {
-    const seen = await listens(t, passage('sasl'))
+    const seen = await passage(t, 'sasl')
     const wrong = sasl('plain', admin, 'guess')
     const source = await opened(t, anywhere, { sasl: wrong })
     for (let i = 0; i < 3; i++) await assert.rejects(source.describe(topic), { message: /wrong name/ })
-    assert.equal(seen.connections, 1)
+    assert.equal(seen.opened, 1)
     writeFileSync(wrong.passwordFile!, adminPassword)
     assert.equal((await source.describe(topic))?.partitions, 2)
   })

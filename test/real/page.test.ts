@@ -1,88 +1,34 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { chromiumMissing, startChromium } from '../brokers/chromium.ts'
-import { listensText } from '../support/gateway-process.ts'
-import { endsWithThis } from '../support/running.ts'
+import { GatewayProcess, patienceMs } from '../support/gateway-process.ts'
+import { until } from '../support/until.ts'
 
-const carillon = fileURLToPath(new URL('../../bin/carillon', import.meta.url))
-const startMs = 20_000
 const port = 19_590
 const transports = ['websocket', 'sse', 'poll'] as const
 type Transport = (typeof transports)[number]
 
-/** A gateway as a person starts it; the same ports and directory after a restart. */
-class Gateway {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'carillon-page-'))
-  #child: ChildProcess | undefined
-
-  get url(): string {
-    return `http://127.0.0.1:${port}/`
-  }
-
-  async start(): Promise<void> {
-    const [listen, admin] = [`127.0.0.1:${port}`, `127.0.0.1:${port + 1}`]
-    const options = ['--dev', '--broker', `embedded:${this.#directory}`, '--listen', listen, '--admin', admin]
-    const child = spawn(carillon, ['serve', ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
-    endsWithThis(child)
-    this.#child = child
-    let listens = false
-    child.stdout!.on('data', (chunk) => {
-      listens ||= String(chunk).includes(listensText)
-    })
-    let stderr = ''
-    child.stderr!.on('data', (chunk) => {
-      stderr = (stderr + chunk).slice(-4000)
-    })
-    const ready = async () => {
-      if (child.exitCode !== null) throw new Error(`the gateway ended with ${child.exitCode}: ${stderr}`)
-      return listens && (await fetch(`http://${admin}/readyz`).catch(() => undefined))?.status === 200
-    }
-    await until('the gateway is ready', ready, startMs)
-  }
-
-  async kill(signal: NodeJS.Signals): Promise<void> {
-    const child = this.#child!
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill(signal)
-    await ended
-  }
-
-  async remove(): Promise<void> {
-    await this.kill('SIGKILL')
-    rmSync(this.#directory, { recursive: true, force: true })
-  }
-}
-
-async function until(what: string, holds: () => Promise<boolean>, withinMs = 15_000): Promise<void> {
-  const deadline = performance.now() + withinMs
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`expected within ${withinMs} ms: ${what}`)
-    await delay(25)
-  }
-}
-
 describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
-  const gateway = new Gateway()
+  const dir = mkdtempSync(join(tmpdir(), 'carillon-page-'))
+  const gateway = new GatewayProcess({ port, dir, config: { dev: true, broker: `embedded:${join(dir, 'log')}` } })
+  const url = `http://127.0.0.1:${port}/`
   let browser: Browser
   let page: Page
   let faults: string[] = []
 
   before(async () => {
-    await gateway.start()
+    gateway.start()
+    await gateway.becomesReady()
     browser = await startChromium()
   })
   after(async () => {
     await browser?.close()
-    await gateway.remove()
+    await gateway.end()
+    rmSync(dir, { recursive: true })
   })
   beforeEach(async () => {
     await page?.close()
@@ -92,7 +38,7 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
     page.on('console', (message) => {
       if (/Content Security Policy/.test(message.text())) faults.push(message.text())
     })
-    await page.goto(gateway.url)
+    await page.goto(url)
     await allLive()
   })
 
@@ -105,7 +51,7 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
 
   async function allLive(): Promise<void> {
     for (const transport of transports) {
-      await until(`${transport} is live`, async () => (await state(transport)) === 'live')
+      await until(`${transport} is live`, patienceMs, async () => (await state(transport)) === 'live')
     }
   }
 
@@ -114,20 +60,20 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
     await page.fill('#payload', text)
     await page.check('input[value=text]')
     await page.click('#publish button[type=submit]')
-    await until('the publish is answered', async () => /stored at/.test((await page.textContent('#published')) ?? ''))
+    await until('the publish is answered', patienceMs, async () =>
+      /stored at/.test((await page.textContent('#published')) ?? ''),
+    )
   }
 
   /** Through the gateway's API, as somebody else's publisher. */
   async function publishElsewhere(text: string): Promise<void> {
-    const headers = { 'content-type': 'application/json' }
-    const body = JSON.stringify({ subject: 'demo.elsewhere', text })
-    const response = await fetch(`${gateway.url}v1/publish`, { method: 'POST', headers, body })
-    assert.equal(response.status, 200, await response.text())
+    const answer = await gateway.publish({ subject: 'demo.elsewhere', text })
+    assert.equal(answer.status, 200, answer.text)
   }
 
   async function arrives(text: string, by: readonly Transport[] = transports): Promise<void> {
     for (const transport of by) {
-      await until(`"${text}" by ${transport}`, async () => (await rows(transport, text)) === 1)
+      await until(`"${text}" by ${transport}`, patienceMs, async () => (await rows(transport, text)) === 1)
     }
   }
 
@@ -160,7 +106,7 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
     await publish('before')
     await arrives('before')
     for (const [i, transport] of transports.entries()) {
-      await until(`${transport}'s position moves`, async () => (await position(transport)) !== positions[i])
+      await until(`${transport}'s position moves`, patienceMs, async () => (await position(transport)) !== positions[i])
       await page.click(`.transport.${transport} [data-action=disconnect]`)
     }
     await publish('missed one')
@@ -200,7 +146,7 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
     // An EventSource is told its position once a second, and is live all the same.
     const token = await position('sse')
     await publish('newer')
-    await until('a position comes by itself', async () => (await position('sse')) !== token)
+    await until('a position comes by itself', patienceMs, async () => (await position('sse')) !== token)
     assert.equal(await state('sse'), 'live')
   })
 
@@ -210,7 +156,7 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
       await page.click('#publish-ten')
       await answered
     }
-    await until('all have arrived', async () => (await counter('poll', 'received')) >= 30)
+    await until('all have arrived', patienceMs, async () => (await counter('poll', 'received')) >= 30)
     // Not every browser reaches what scrolls by itself, as Chromium does.
     assert.equal(await page.getAttribute('#timeline', 'tabindex'), '0')
     await page.focus('#clear')
@@ -218,17 +164,18 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
     assert.equal(await page.evaluate(() => document.activeElement?.id), 'timeline')
     await page.keyboard.press('End')
     const scrolled = () => page.evaluate(() => document.getElementById('timeline')!.scrollTop)
-    await until('it is scrolled', async () => (await scrolled()) > 0)
+    await until('it is scrolled', patienceMs, async () => (await scrolled()) > 0)
   })
 
   test('comes back by itself when the gateway is killed and started again, and loses nothing', async () => {
     await publish('before the kill')
     await arrives('before the kill')
-    await gateway.kill('SIGKILL')
+    await gateway.end('SIGKILL')
     for (const transport of transports) {
-      await until(`${transport} notices`, async () => (await state(transport)) !== 'live')
+      await until(`${transport} notices`, patienceMs, async () => (await state(transport)) !== 'live')
     }
-    await gateway.start()
+    gateway.start()
+    await gateway.becomesReady()
     await publishElsewhere('while it was away')
     await allLive()
     await publishElsewhere('after it came back')
@@ -254,9 +201,9 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
     await page.fill('#subject', 'demo..hello')
     await page.click('#subscribe button[type=submit]')
     for (const transport of transports) {
-      await until(`${transport} is refused`, async () => (await state(transport)) === 'refused')
+      await until(`${transport} is refused`, patienceMs, async () => (await state(transport)) === 'refused')
       const note = page.locator(`#timeline .note.${transport}`).filter({ hasText: 'bad_subject' })
-      await until(`${transport} says why`, async () => (await note.count()) === 1)
+      await until(`${transport} says why`, patienceMs, async () => (await note.count()) === 1)
     }
   })
 
@@ -274,8 +221,8 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
       await page.click('#publish-ten')
       await answered
     }
-    await until('all have arrived', async () => (await counter('websocket', 'received')) >= 80)
-    await until('the list is full', async () => (await page.locator('#timeline li').count()) === 200)
+    await until('all have arrived', patienceMs, async () => (await counter('websocket', 'received')) >= 80)
+    await until('the list is full', patienceMs, async () => (await page.locator('#timeline li').count()) === 200)
   })
 
   test('offers the same as command lines, which follow what is typed', async () => {
@@ -295,7 +242,7 @@ describe('the try-it page', { skip: chromiumMissing() ?? false }, () => {
   test('fits 360 px, and each field and button has a name', async () => {
     await page.setViewportSize({ width: 360, height: 740 })
     await publish('a_word_without_any_space_that_is_much_longer_than_a_telephone_is_wide'.repeat(3))
-    await until('it arrives', async () => (await counter('poll', 'received')) > 0)
+    await until('it arrives', patienceMs, async () => (await counter('poll', 'received')) > 0)
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360)
     const cut = await page.evaluate(() => {
       const cells = [...document.querySelectorAll('#timeline span')]

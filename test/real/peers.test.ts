@@ -7,8 +7,8 @@ import type { Report } from '../../src/bench/report/report.ts'
 import { Stop } from '../../src/bench/stop.ts'
 import { bare, carillon, catalog } from '../peers/catalog.ts'
 import { PeerSite } from '../peers/site.ts'
+import { FaultyProxy } from '../support/faulty-proxy.ts'
 import { until } from '../support/until.ts'
-import { TcpProxy } from './support/proxy.ts'
 
 /** Each peer that is measured is measured fairly: what was published reaches its clients, and what does not is seen. */
 
@@ -66,7 +66,7 @@ describe('peers side by side', { timeout: 180_000 }, () => {
 
   test('a message that a peer swallows is a loss', { skip: of('ws').lacks ?? false }, async () => {
     const target = await of('ws').make(site)
-    const proxy = await TcpProxy.start(proxyPort, target.endpoints[0]!.port)
+    const proxy = await FaultyProxy.start(proxyPort, target.endpoints[0]!.port)
     let dropped = 0
     proxy.passes = (chunk) => {
       const drop = dropped === 0 && chunk.includes('"n":"00000002"')

@@ -13,10 +13,10 @@ import type { SubscribeOptions } from '../../src/client/subscription.ts'
 import type { TransportName } from '../../src/client/transports.ts'
 import { kafkaAvailable } from '../brokers/kafka.ts'
 import { until } from '../client/recorder.ts'
+import { FaultyProxy } from '../support/faulty-proxy.ts'
 import { GatewayProcess } from '../support/gateway-process.ts'
 import { endsWithThis } from '../support/running.ts'
 import { KafkaSite } from './support/kafka-site.ts'
-import { TcpProxy } from './support/proxy.ts'
 
 /** The SDK in Node against real gateways that are killed, cut off and slow. */
 
@@ -110,7 +110,7 @@ for (const [name, options] of Object.entries(ways)) {
 }
 
 test('a gateway that goes silent is left for the next, without loss or repetition', async (t) => {
-  const [first, second] = [await TcpProxy.start(19_544, port), await TcpProxy.start(19_545, port)]
+  const [first, second] = [await FaultyProxy.start(19_544, port), await FaultyProxy.start(19_545, port)]
   t.after(() => [first, second].map((each) => each.close()))
   const client = clientOf(t, ['http://127.0.0.1:19544', 'http://127.0.0.1:19545'])
   const { numbers, gaps } = await following(client, 'proxied.a')
@@ -118,7 +118,7 @@ test('a gateway that goes silent is left for the next, without loss or repetitio
   const all = await publish(direct, 'proxied.a', 5)
   await until('five', () => numbers.length === 5)
   assert.deepEqual([first.connections, second.connections], [1, 0])
-  first.freeze(true)
+  first.pass('stalled')
   all.push(...(await publish(direct, 'proxied.a', 5)))
   first.cut()
   await until('all', () => numbers.length >= 10)
@@ -126,7 +126,7 @@ test('a gateway that goes silent is left for the next, without loss or repetitio
 })
 
 test('where a network blocks WebSockets it goes on over SSE, and leaves that once they pass', async (t) => {
-  const proxy = await TcpProxy.start(19_547, port)
+  const proxy = await FaultyProxy.start(19_547, port)
   proxy.blocksWebSockets = true
   t.after(() => proxy.close())
   const used: string[] = []
@@ -149,7 +149,7 @@ test('where a network blocks WebSockets it goes on over SSE, and leaves that onc
 })
 
 test('where a network blocks WebSockets and holds streams back, events come by long-poll within seconds', async (t) => {
-  const proxy = await TcpProxy.start(19_548, port)
+  const proxy = await FaultyProxy.start(19_548, port)
   proxy.blocksWebSockets = true
   proxy.passes = (chunk) => !chunk.includes('text/event-stream')
   t.after(() => proxy.close())
@@ -165,7 +165,7 @@ test('where a network blocks WebSockets and holds streams back, events come by l
 
 for (const transport of ['websocket', 'sse', 'poll'] as TransportName[]) {
   test(`over ${transport}, a program ends soon after it has closed its client, though the network is gone`, async (t) => {
-    const proxy = await TcpProxy.start(19_549, port)
+    const proxy = await FaultyProxy.start(19_549, port)
     t.after(() => proxy.close())
     const code = `
       const { connect } = await import(${JSON.stringify(new URL('../../src/client/sdk.ts', import.meta.url).href)})
@@ -180,7 +180,7 @@ for (const transport of ['websocket', 'sse', 'poll'] as TransportName[]) {
     const program = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     endsWithThis(program)
     assert.deepEqual(await once(program, 'message').then(([said]) => said), 'live')
-    proxy.freeze(true)
+    proxy.pass('stalled')
     const beganMs = performance.now()
     program.send('close')
     assert.deepEqual(await once(program, 'exit'), [0, null])

@@ -1,32 +1,19 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import test from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { runScript } from './support/run.ts'
 
-const script = fileURLToPath(new URL('../../scripts/soak.ts', import.meta.url))
 const skip = process.platform === 'linux' ? false : 'memory is read from /proc'
-
-/** Its answer as JSON, whatever its exit status: so short a run has no trend worth the name. */
-function soak(...options: string[]): Promise<ReturnType<typeof JSON.parse>> {
-  const args = ['--disable-warning=ExperimentalWarning', script, '--json', '-', ...options]
-  return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, (_, stdout, stderr) => {
-      try {
-        resolve(JSON.parse(stdout))
-      } catch {
-        reject(new Error(stderr))
-      }
-    })
-  })
-}
 
 test('a short soak: clients come and go, read slowly or not at all, and nobody misses anything', {
   skip,
   timeout: 120_000,
 }, async () => {
-  const { published, samples, clients, broken } = await soak(
-    ...['--minutes', '0.2', '--sample-seconds', '1', '--clients', '200', '--churn', '50'],
-  )
+  const options = '--minutes 0.2 --sample-seconds 1 --clients 200 --churn 50 --json -'
+  const run = runScript('soak', ...options.split(' '))
+  // So short a run has no trend worth the name: its exit status says nothing.
+  const code = await run.ended
+  assert.ok(run.stdout.startsWith('{'), `${code}: ${run.stderr}`)
+  const { published, samples, clients, broken } = JSON.parse(run.stdout)
   assert.equal(broken, undefined)
   const { lost, repeated, disordered, refused, waiting, gone } = clients
   assert.deepEqual(

@@ -48,7 +48,7 @@ function setUp(more: Partial<ServingOptions> = {}, broker = new ModelBroker('car
   return { serving, clock, instruments, broker }
 }
 
-/** A WebSocket that keeps what it is given. */
+/** A WebSocket that keeps the frames it receives. */
 function outlet() {
   const frames: Record<string, ReturnType<typeof JSON.parse>>[] = []
   const outlet: Outlet = {
@@ -67,14 +67,14 @@ function outlet() {
   return { outlet, frames }
 }
 
-test('clients are let in once each stream is read, and no timer is left', async () => {
+test('clients are admitted once each stream is read, and no timer is left', async () => {
   const { serving, clock } = setUp()
   await serving.start()
   assert.deepEqual(serving.troubles(), [])
   assert.equal(clock.waiting, 0)
 })
 
-test('where the broker keeps them waiting, clients are let in after a second', async () => {
+test('clients are admitted after a second if the broker does not answer', async () => {
   const broker = new ModelBroker('carillon', 1)
   broker.describe = () => new Promise(() => {})
   const { serving, clock } = setUp({}, broker)
@@ -92,7 +92,7 @@ test('where the broker keeps them waiting, clients are let in after a second', a
   )
 })
 
-test('once its streams are served, what becomes of the broker is told apart from what keeps clients out', async () => {
+test('once streams are served, broker problems are reported apart from reasons to reject clients', async () => {
   const { serving } = setUp()
   await serving.start()
   const feed = serving.feeds.streams.get('events')!
@@ -106,7 +106,7 @@ test('once its streams are served, what becomes of the broker is told apart from
   assert.deepEqual(serving.troubles(), [])
 })
 
-test('a stream that this gateway could never read keeps clients out, though it knows the stream', async () => {
+test('a stream that this gateway could never read keeps clients out, even if it knows the stream', async () => {
   const broker = new ModelBroker('carillon', 1)
   const { tail } = broker
   let opened: TailSink | undefined
@@ -132,7 +132,7 @@ test('a stream that this gateway could never read keeps clients out, though it k
   ])
 })
 
-test('a partition that stands still is told after a second: behind an open transaction, or where nothing comes', async () => {
+test('a stalled partition is reported after a second: at an open transaction, or if nothing arrives', async () => {
   const { serving, clock } = setUp({}, new ModelBroker('carillon', 3))
   await serving.start()
   const stream = serving.feeds.streams.get('events')!
@@ -159,7 +159,7 @@ test('a partition that stands still is told after a second: behind an open trans
   assert.deepEqual(serving.troubles(), [])
 })
 
-test('a client is told the limits that it is held to', async () => {
+test('welcome announces the limits that apply to the client', async () => {
   const { serving } = setUp()
   await serving.start()
   const { outlet: socket, frames } = outlet()
@@ -174,7 +174,7 @@ test('a client is told the limits that it is held to', async () => {
   assert.throws(() => serving.sessions.open(outlet().outlet, allowAll), { code: 'overloaded' })
 })
 
-test('who finds no room is asked to come back in one to three seconds, and not all at once', () => {
+test('clients without room are asked to come back in one to three seconds, and not all at once', () => {
   const { serving } = setUp()
   for (const _ of [1, 2]) serving.sessions.open(outlet().outlet, allowAll)
   const waits = Array.from({ length: 50 }, () => {
@@ -208,7 +208,7 @@ test('each configured stream has a feed in the one pool, and figures', async () 
   assert.equal(instruments.observePool().payload.limitBytes, mib)
 })
 
-test('after it has closed nothing is read, though a feed did not close', async () => {
+test('nothing is read after close, even if a feed failed to close', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   gateway.stream.intake.close = () => Promise.reject(new Error('it hangs'))

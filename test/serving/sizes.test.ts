@@ -7,7 +7,7 @@ import { readBackDefaults } from '../../src/session/options.ts'
 const mib = 1 << 20
 const readBack = { ...readBackDefaults, cacheBytes: 64 * mib }
 
-test('the budgets of the windows become whole slabs: of 1024 records, and such that any event fits in one', () => {
+test('window budgets become whole slabs: of 1024 records, and large enough for any event', () => {
   const budgets = { payloadBytes: 512 * mib, indexBytes: 512 * mib }
   const epochs = windowPool(budgets, 1_000_000, 'ranges')
   assert.deepEqual([epochs.payloadSlabBytes, epochs.slabEntries, epochs.entries], [mib, 1024, 16 * mib])
@@ -21,7 +21,7 @@ test('a small pool has the slabs that it is given', () => {
   assert.deepEqual([payload.limitBytes, index.limitBytes], [4096, 64 * 32])
 })
 
-test('a chunk of read-back holds what one read brings, the largest event at least, in one slab of each tier', () => {
+test('a read-back chunk holds the result of one read, at least the largest event, in one slab of each tier', () => {
   const { options, pool } = chunkSizes(readBack, 1_000_000, 'times')
   assert.deepEqual([options.chunkBytes, options.chunks], [mib, 36])
   assert.deepEqual([pool.payloadBytes, pool.entries], [1.25 * mib + 65_536, 8192])
@@ -32,7 +32,7 @@ test('a chunk of read-back holds what one read brings, the largest event at leas
   assert.ok(large.pool.payloadBytes > 8 * mib)
 })
 
-test('what the chunks take, payloads and index, those that are kept and those that are being read, is within their memory', () => {
+test('all chunks, kept and being read, payloads and index, stay within their memory', () => {
   for (const generations of ['ranges', 'times'] as const) {
     for (const [cacheMiB, chunkBytes, concurrency] of [
       [64, mib, 4],
@@ -49,11 +49,11 @@ test('what the chunks take, payloads and index, those that are kept and those th
   }
 })
 
-test('of chunks there are two at least, however small their memory', () => {
+test('there are at least two chunks, however small their memory', () => {
   assert.equal(chunkSizes({ ...readBack, cacheBytes: 0 }, 1024, 'ranges').options.chunks, 2)
 })
 
-test('floors of its own make a chunk as small as a test needs it', () => {
+test('explicit floors make a chunk as small as a test needs', () => {
   const floors = { chunkBytes: 0, entries: 32, payloadBytes: 1375, chunks: 4 }
   const { options, pool } = chunkSizes({ ...readBack, chunkBytes: 300, cacheBytes: 0, floors }, 1024, 'ranges')
   assert.deepEqual([options.chunkBytes, options.chunks, pool.payloadBytes, pool.entries], [300, 4, 1375, 32])

@@ -21,7 +21,7 @@ async function usedBytes(): Promise<number> {
   return heapUsed + external
 }
 
-/** Takes everything, or no more than the answer to `subscribe`. */
+/** A socket that accepts everything, or nothing after the answer to `subscribe`. */
 function outlet(transport: Transport, takes: 'all' | 'answers' | 'nothing'): Outlet {
   const isTaken = (frame: Uint8Array) =>
     takes === 'all' ||
@@ -46,7 +46,7 @@ interface Shape {
   readonly sessions: number
   readonly transport?: Transport
   readonly takes?: 'all' | 'answers' | 'nothing'
-  /** How many times less than it is counted as it may take. */
+  /** Maximum ratio of counted to measured memory. */
   readonly spare?: number
   act(session: ClientSession, gateway: TestGateway, i: number): void
 }
@@ -153,7 +153,7 @@ for (const { name, partitions = 1, sessions, transport = 'websocket', takes = 'a
       act(session, gateway, i)
       return session
     }
-    // What is made once, and compiled.
+    // Warm-up: objects created once, and compiled code.
     open(-1)
     const before = await usedBytes()
     const opened = Array.from({ length: sessions }, (_, i) => open(i))

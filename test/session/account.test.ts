@@ -14,7 +14,7 @@ const bytesOf = ({ session }: TestClient): number => (session as ClientSession).
 const refusals = ({ instruments }: TestGateway, limit: LimitName): number =>
   instruments.gateway.refusals.counts()[limit]
 
-/** Its last subscription was refused, and it goes on. */
+/** Asserts that its last subscription was refused and that the session goes on. */
 function refusedBy(client: TestClient) {
   assert.equal(client.ended, undefined)
   const { error } = client.frames.at(-1)!
@@ -24,7 +24,7 @@ function refusedBy(client: TestClient) {
 
 const isRefused = ({ frames }: TestClient): boolean => 'error' in (frames.at(-1) ?? {})
 
-test('a subscription for which its session has no memory left is refused, the limit is named, and the others go on', async () => {
+test('a subscription that exceeds the memory of its session is refused by the named limit, and the others go on', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 64))
   const client = gateway.connect()
   for (let ref = 1; ref <= sessionLimits.maxSubscriptions && !isRefused(client); ref++) {
@@ -46,7 +46,7 @@ test('a subscription for which its session has no memory left is refused, the li
   assert.deepEqual(gateway.instruments.gateway.sessionBytes, 0)
 })
 
-test('any number of subscriptions may find no room: those that did go on', async () => {
+test('any number of subscriptions may be refused for lack of room: those that fit go on', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxTotalSubscriptions: 2 })
   const client = gateway.connect()
   for (let ref = 1; ref <= 1000; ref++) client.subscribe(ref, 'a')
@@ -67,7 +67,7 @@ test('a thousand subscriptions fit, also while all of them catch up', async () =
   assert.ok(bytesOf(client) > 950_000)
 })
 
-test('subscriptions, patterns and memory of all sessions have limits of their own, each refused by its name until there is room', async () => {
+test('subscriptions, patterns and memory of all sessions have separate limits, each refusing by its name until there is room', async () => {
   const limits = [
     ['maxTotalSubscriptions', 2, 'a'],
     ['maxTotalPatterns', 2, 'a.*'],
@@ -94,7 +94,7 @@ test('subscriptions, patterns and memory of all sessions have limits of their ow
   }
 })
 
-test('where there is no memory for one more session, it is not opened', async () => {
+test('a session for which there is no memory is not opened', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {
     maxTotalSessionMiB: (2.5 * sizes.session) / (1 << 20),
   })
@@ -104,7 +104,7 @@ test('where there is no memory for one more session, it is not opened', async ()
   gateway.connect()
 })
 
-test('`last` brings what there is room for, and tells what it left out', async () => {
+test('`last` delivers the events that fit, and reports the others as a gap', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxSessionBytes: 8192 }, { entries: 256 })
   for (let i = 0; i < 100; i++) gateway.publish(`a${i}`, `${i}`)
   const client = gateway.connect()
@@ -125,7 +125,7 @@ test('`last` brings what there is room for, and tells what it left out', async (
   assert.equal(bytesOf(client), bytesOf(another))
 })
 
-test('what was found for a subscription that is gone, or begins anew where its stream has grown, is given back', async () => {
+test('memory of found events is returned if their subscription is gone, or starts again because its stream has grown', async () => {
   for (const meanwhile of ['it leaves', 'its stream grows'] as const) {
     const broker = new ModelBroker('events', 1)
     const gateway = await TestGateway.start(broker, {}, { entries: 1024 })
@@ -144,7 +144,7 @@ test('what was found for a subscription that is gone, or begins anew where its s
   }
 })
 
-test('what an SSE stream subscribes to counts from the start, also while the broker is asked where it begins', async () => {
+test('subscriptions of an SSE stream count from the start, also while the broker is asked for their start', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxTotalSubscriptions: 3 })
   const early = gateway.connect('sse')
   early.session.start(['a', 'b'], ['earliest'])
@@ -157,7 +157,7 @@ test('what an SSE stream subscribes to counts from the start, also while the bro
   assert.deepEqual([subscriptions, sessionBytes], [0, 0])
 })
 
-test('a session that enters its partitions, or leaves them, slice by slice takes all of its memory meanwhile', async () => {
+test('a session that joins or leaves its partitions slice by slice keeps all of its memory charged meanwhile', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 64))
   const { gateway: figures } = gateway.instruments
   const client = gateway.connect('sse')
@@ -173,7 +173,7 @@ test('a session that enters its partitions, or leaves them, slice by slice takes
   assert.equal(figures.sessionBytes, 0)
 })
 
-test('a request for far more than fits is refused without a look at all of it', async (t) => {
+test('a request for far more than fits is refused before all of it is examined', async (t) => {
   const gateway = await TestGateway.start(new ModelBroker('events', 64))
   const poll = gateway.connect('poll')
   const asked = t.mock.method(gateway.feeds, 'partitionsFor')
@@ -182,7 +182,7 @@ test('a request for far more than fits is refused without a look at all of it', 
   assert.ok(asked.mock.callCount() < 50, `${asked.mock.callCount()} of 1000`)
 })
 
-test('what a session begins in counts as it is by then: its stream may have grown meanwhile', async () => {
+test('a session is charged for the partitions in which it begins: its stream may have grown meanwhile', async () => {
   for (const transport of ['websocket', 'sse'] as const) {
     const broker = new ModelBroker('events', 1)
     const gateway = await TestGateway.start(broker, { maxSessionBytes: 32_768 })
@@ -220,7 +220,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constantFrom('publish', 'full', 'drain', 'ping', 'grow', 'settle') }),
 )
 
-test('whatever a session did, in whatever room, it stays within that and all is given back at its end', async () => {
+test('a session stays within its memory limit whatever it does, and returns everything at its end', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...transports),
@@ -252,7 +252,7 @@ test('whatever a session did, in whatever room, it stays within that and all is 
 
 const transports = ['websocket', 'sse', 'poll'] as const
 
-/** SSE and poll: all there will be. */
+/** SSE and poll: all subscriptions of the session. */
 function begin(
   { subject, how }: Extract<Step, { kind: 'subscribe' }>,
   { gateway, client, open }: Omit<Scene, 'ref'>,
@@ -267,7 +267,7 @@ function begin(
   }
 }
 
-test('whatever a session did, its subscriptions give back what they took', async () => {
+test('subscriptions return what they took, whatever their session did', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const broker = new ModelBroker('events', partitions)
@@ -292,9 +292,9 @@ test('whatever a session did, its subscriptions give back what they took', async
 interface Scene {
   readonly gateway: TestGateway
   readonly client: TestClient
-  /** Refs of what is subscribed. */
+  /** Refs of the current subscriptions. */
   readonly open: Set<number>
-  /** The next one's. */
+  /** Next ref. */
   readonly ref: number
 }
 

@@ -6,7 +6,7 @@ import { decodeToken, isGrowth } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
-/** A route by any: publishers put a subject's records where they like. */
+/** A route by `any`: publishers put a subject's records into any partition. */
 
 class Spread {
   readonly broker: ModelBroker
@@ -28,13 +28,13 @@ class Spread {
     this.broker.end(partition)
   }
 
-  /** `from` to `to` - 1 in turn over all partitions, each named by its partition: `1:4`. */
+  /** Writes `from` to `to` - 1 to all partitions in turn, each named by its partition: `1:4`. */
   spread(from: number, to: number): void {
     const { partitions } = this.broker.info
     for (let i = from; i < to; i++) this.append(i % partitions, `${i % partitions}:${i}`)
   }
 
-  /** Follows the subject, on whichever transport. */
+  /** Subscribes to the subject, over any transport. */
   follow(client: TestClient, after: string[], options: { last?: number } = {}): void {
     if (client.transport === 'websocket') client.ask(1, 'a', options, ...after)
     else client.session.start(['a'], after, options)
@@ -45,7 +45,7 @@ const rest = async () => {
   for (let i = 0; i < 10; i++) await settled()
 }
 
-/** Those of each partition, in the order in which they came. */
+/** Returns the events of each partition, in order of arrival. */
 const byPartition = (texts: readonly string[]) =>
   Object.fromEntries(Object.entries(Object.groupBy(texts, (text) => text.split(':')[0]!)).sort())
 
@@ -55,7 +55,7 @@ const textsOf = (client: TestClient): string[] =>
     : client.texts
 
 for (const transport of ['websocket', 'sse', 'poll'] as const) {
-  test(`a subject is read from all partitions, each in its order, and goes on by its token: ${transport}`, async () => {
+  test(`a subject is read from all partitions, each in order, and resumes by its token: ${transport}`, async () => {
     const site = await Spread.start(3)
     const { gateway } = site
     site.spread(0, 9)
@@ -81,7 +81,7 @@ for (const transport of ['websocket', 'sse', 'poll'] as const) {
   })
 }
 
-test('last: n is n a partition', async () => {
+test('last: n means n events of each partition', async () => {
   const site = await Spread.start(3)
   site.spread(0, 12)
   for (const transport of ['websocket', 'poll'] as const) {
@@ -92,7 +92,7 @@ test('last: n is n a partition', async () => {
   }
 })
 
-test('what is published through the gateway goes to the partition of the hash of its key', async () => {
+test('an event published through the gateway goes to the partition of the hash of its key', async () => {
   const { gateway } = await Spread.start(3)
   const client = gateway.connect()
   client.subscribe(1, 'a', 'latest')
@@ -102,7 +102,7 @@ test('what is published through the gateway goes to the partition of the hash of
   assert.deepEqual(client.texts, ['1', '2', '3'], 'one partition has an order')
 })
 
-test('new partitions are told and read from their beginning, the others go on', async () => {
+test('new partitions are reported and read from their beginning, and the others go on', async () => {
   const site = await Spread.start(1)
   const client = site.gateway.connect()
   client.subscribe(1, 'a', 'latest')
@@ -121,7 +121,7 @@ test('new partitions are told and read from their beginning, the others go on', 
   )
 })
 
-test('who was told of one of two new partitions before the connection was lost is told of the other one, and goes on in that', async () => {
+test('a client that learned of one of two new partitions before its connection was lost learns of the other, and goes on there', async () => {
   const site = await Spread.start(1)
   site.broker.grow(3)
   for (const partition of [1, 1, 2]) site.append(partition, `${partition}:x`)

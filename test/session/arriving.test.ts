@@ -4,9 +4,12 @@ import { decodeToken, encodeToken, growthPosition, type Position } from '../../s
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
-/** Subjects that come into a partition in which the client's token stood before, while its log became another one. */
+/**
+ * Subjects that move into a partition in which the client's token had a position, while the
+ * partition's log was replaced.
+ */
 
-/** A subject by the partitions that it is in. */
+/** Returns a subject that is in these partitions. */
 function subjectWhere(gateway: TestGateway, partitions: Readonly<Record<number, number>>): string {
   for (let i = 0; ; i++) {
     const subject = `s${i}`
@@ -40,11 +43,12 @@ async function publishAll(gateway: TestGateway, subject: string, count: number):
 }
 
 for (const transport of ['websocket', 'poll'] as const) {
-  test(`a subject that comes back to a partition that was cut below its position loses nothing: ${transport}`, async () => {
+  test(`a subject that returns to a partition that was truncated below its position loses nothing: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
-    // It stood at 2@10 before it moved to partition 4. Since then partition 2 was cut back to its beginning.
+    // It was at 2@10 before it moved to partition 4. Partition 2 has been truncated to its
+    // beginning since.
     broker.epoch = 1
     const stood = [position(gateway, 2, 10, 0), position(gateway, 4, 0, -1)]
     const client = begin(gateway, transport, subject, stood)
@@ -62,7 +66,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual([behind!.offset, behind!.generation], [10, 0])
   })
 
-  test(`a subject that leaves a partition ahead of its gateway, and comes back, is not given again what its client has: ${transport}`, async () => {
+  test(`a subject that leaves a partition ahead of its gateway, and returns, gets no event again: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
@@ -81,7 +85,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`where it was ahead of the log, it is held against what that has by the time that it comes back: ${transport}`, async () => {
+  test(`a position ahead of the log is checked against the log when its subject returns: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
@@ -100,7 +104,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`a log that grows past a position that a subject comes back to is held against its generation: ${transport}`, async () => {
+  test(`a log that grows past a position that a subject returns to is checked against its generation: ${transport}`, async () => {
     const broker = new ModelBroker('events', 5)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
@@ -114,7 +118,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(told(client).at(-1), ['rewritten', 2, 0, 9])
   })
 
-  test(`a token from before its partitions were more keeps its generation where it is ahead of the log: ${transport}`, async () => {
+  test(`a token from before the stream grew keeps its generation where it is ahead of the log: ${transport}`, async () => {
     const broker = new ModelBroker('events', 6)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 4, 6: 2 })
@@ -131,11 +135,11 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual([behind!.offset, behind!.generation], [10, 0])
   })
 
-  test(`a subject that comes into a partition of a new log is told of the new log first: ${transport}`, async () => {
+  test(`a subject that moves into a partition of a new log gets the gap of the new log first: ${transport}`, async () => {
     const broker = new ModelBroker('events', 4)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 4: 0, 5: 2 })
-    // Another gateway knew of five partitions already.
+    // Another gateway already knew of five partitions.
     const stood = [position(gateway, 0, 0, -1), position(gateway, 2, 7, 0)]
     const client = begin(gateway, transport, subject, stood)
     await settled()
@@ -149,7 +153,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`a position of an earlier log is recreated also where the number of partitions says that subjects moved: ${transport}`, async () => {
+  test(`a position of an earlier log is a recreated gap even if the partition count says that subjects moved: ${transport}`, async () => {
     const broker = new ModelBroker('events', 4)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 5: 0, 6: 2 })
@@ -166,7 +170,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`a token that names other partitions of an earlier log has seen nothing of the new one: ${transport}`, async () => {
+  test(`a token that names other partitions of an earlier log has nothing of the new one: ${transport}`, async () => {
     const broker = new ModelBroker('events', 4)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 4: 0, 5: 2 })
@@ -180,7 +184,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(told(client), [['recreated', 2, 0, undefined]])
   })
 
-  test(`a subject that is elsewhere in a log that was created again is told so there, before it is told that it moved: ${transport}`, async () => {
+  test(`a subject that has moved in a re-created log gets the recreated gap in its new partition before the repartitioned one: ${transport}`, async () => {
     const broker = new ModelBroker('events', 2)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 2: 1, 3: 2 })
@@ -195,14 +199,15 @@ for (const transport of ['websocket', 'poll'] as const) {
     ])
   })
 
-  test(`a token that names a new log in some of its partitions has seen nothing of the others: ${transport}`, async () => {
+  test(`a token that names a new log in some of its partitions has nothing of the others: ${transport}`, async () => {
     const broker = new ModelBroker('events', 2)
     const gateway = await TestGateway.start(broker)
     const subject = subjectWhere(gateway, { 3: 2 })
     const stood = position(gateway, 1, 7, 0)
     broker.recreate(3)
     await publishAll(gateway, subject, 9)
-    // Its connection was cut while it was told: of partition 0, of 1 not yet, and 2 was to come.
+    // Its connection was cut between gaps: that of partition 0 was sent, those of 1 and 2 were
+    // not.
     const client = begin(gateway, transport, '>', [position(gateway, 0, 0, -1), stood])
     for (let i = 0; i < 10; i++) await settled()
     assert.deepEqual(client.texts, texts(9))
@@ -213,11 +218,12 @@ for (const transport of ['websocket', 'poll'] as const) {
   })
 }
 
-test('of several subjects one that is the first to come into a partition is read it from its beginning', async () => {
+test('the first of several subjects to move into a partition gets it from its beginning', async () => {
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker)
   const [moves, stays] = [subjectWhere(gateway, { 2: 0, 3: 2 }), subjectWhere(gateway, { 2: 1, 3: 1 })]
-  // Another subject of the same client stands in the third partition already, by a gateway that knew of it before; this one does not.
+  // Another subject of the same client has a position in the third partition already, from a
+  // gateway that knew of it earlier than this one.
   const stood = [position(gateway, 0, 0, -1), position(gateway, 1, 0, -1), position(gateway, 2, 5, -1)]
   const client = gateway.connect('poll')
   client.session.start([moves, stays], [encodeToken([...stood, growthPosition(stood[0]!, 2)])])
@@ -228,7 +234,7 @@ test('of several subjects one that is the first to come into a partition is read
   assert.deepEqual(told(client), [['repartitioned', 2, 0, undefined]])
 })
 
-test('subjects that come into a partition together are told of it once, and no token goes on from where another stood there', async () => {
+test('subjects that move into a partition together get one gap, and no token resumes from the position of another subject there', async () => {
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker)
   const moves = subjectWhere(gateway, { 2: 0, 3: 2 })
@@ -247,7 +253,7 @@ test('subjects that come into a partition together are told of it once, and no t
   assert.deepEqual(offsets, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
 
-test('over a WebSocket a subject that comes back to a partition, of which its gateway had read all that its client has, goes on at its head', async () => {
+test('over a WebSocket a subject that returns to a partition goes on at its head if the gateway had read everything its client has', async () => {
   const broker = new ModelBroker('events', 5)
   const gateway = await TestGateway.start(broker)
   const subject = subjectWhere(gateway, { 5: 2, 6: 4, 7: 2 })
@@ -263,7 +269,7 @@ test('over a WebSocket a subject that comes back to a partition, of which its ga
   ])
 })
 
-test('over a WebSocket a position of a log that is gone is not kept once its subject is told of the new one elsewhere', async () => {
+test('over a WebSocket a position of a deleted log is not kept once its subject has the gap of the new log in another partition', async () => {
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker)
   const subject = subjectWhere(gateway, { 2: 1, 3: 2, 4: 1 })
@@ -280,7 +286,7 @@ test('over a WebSocket a position of a log that is gone is not kept once its sub
   ])
 })
 
-test('a session keeps a bounded number of positions for partitions to come; beyond it a subject begins there as if its token named none', async () => {
+test('a session keeps a bounded number of positions for other partitions; beyond it a subject starts there as if its token did not name them', async () => {
   const broker = new ModelBroker('events', 5)
   const gateway = await TestGateway.start(broker, { maxCarried: 3 })
   const subject = subjectWhere(gateway, { 5: 4, 6: 2 })

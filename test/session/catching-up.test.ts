@@ -3,7 +3,7 @@ import test from 'node:test'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
 
-test('what left the window is read back from the broker, once for all who need it', async () => {
+test('records that left the window are read back from the broker, once for all readers', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -27,8 +27,8 @@ test('what left the window is read back from the broker, once for all who need i
   assert.ok(gateway.broker.ranges < 40, `${gateway.broker.ranges} range reads for 8 clients`)
 })
 
-test('what a chunk has no room for is read back by the next one', async () => {
-  // More records than a chunk's index holds come with one read of the broker.
+test('records that do not fit in a chunk are read back in the next one', async () => {
+  // One read of the broker returns more records than a chunk's index holds.
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 8 })
   const expected = Array.from({ length: 300 }, (_, i) => `${i}`)
   for (const text of expected) gateway.publish('a', text)
@@ -39,7 +39,7 @@ test('what a chunk has no room for is read back by the next one', async () => {
   assert.deepEqual(client.gaps, [])
 })
 
-test('a stretch is read once for clients that are at different places in it, whoever comes first', async () => {
+test('a stretch is read once for clients at different positions in it, in any order of arrival', async () => {
   const readsFor = async (behind: readonly number[]) => {
     const gateway = await TestGateway.start()
     const first = gateway.connect()
@@ -56,11 +56,12 @@ test('a stretch is read once for clients that are at different places in it, who
   }
   const alone = await readsFor([0])
   const together = await readsFor([8, 7, 6, 5, 4, 3, 2, 1, 0])
-  // Not one read more for each: the first to come begins at once, and then one read serves all the others.
+  // Not one more read for each client: the read for the first client starts at once, and then one
+  // read serves all the others.
   assert.ok(alone >= 5 && together <= alone + 2, `${alone} reads for one client, ${together} for nine`)
 })
 
-test('who is further ahead does not wait long for who is far behind', async () => {
+test('a client that is further ahead does not wait long for one far behind', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -83,7 +84,7 @@ test('who is further ahead does not wait long for who is far behind', async () =
   assert.deepEqual(finished, ['ahead', 'behind'])
 })
 
-test('what was missed of quiet subjects costs its own records, however much else left the window meanwhile', async () => {
+test('catching up on a quiet subject costs its own records, however many others left the window', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 1024, payloadBytes: 4096 })
   const before = gateway.stream.partitions[0]!.tokenAt(gateway.publish('quiet', '0') + 1)
   for (let i = 0; i < 200; i++) gateway.publish('busy', `${i}`)
@@ -109,7 +110,7 @@ test('what was missed of quiet subjects costs its own records, however much else
   assert.equal(gateway.broker.ranges, 1, 'one chunk, of 900 records')
 })
 
-test('a loss ahead of a ref that is still catching up is told to it in its turn, and carries it past nothing', async () => {
+test('a loss ahead of a ref that is catching up is reported in its turn, and skips nothing for it', async () => {
   const gateway = await TestGateway.start()
   const feed = gateway.stream.partitions[0]!
   const before = feed.tokenAt(0)
@@ -126,7 +127,7 @@ test('a loss ahead of a ref that is still catching up is told to it in its turn,
   assert.deepEqual(client.kinds.slice(2), ['delivery', 'delivery', 'delivery', 'gap', 'live'])
 })
 
-test('a broker that is away while a client catches up delays it, and loses nothing', async () => {
+test('a broker that is unreachable while a client catches up delays it, and loses nothing', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -141,7 +142,7 @@ test('a broker that is away while a client catches up delays it, and loses nothi
   assert.equal(client.texts.length, 199)
 })
 
-test('catching up takes several slices where much lies between, and joins the head only when it is there', async () => {
+test('catching up over a long stretch takes several slices, and joins only at the head', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 4096 })
   const expected: string[] = []
   for (let i = 0; i < 3000; i++) {
@@ -161,7 +162,7 @@ test('catching up takes several slices where much lies between, and joins the he
   assert.equal(client.texts.at(-1), 'after')
 })
 
-test('so does a poll, whose readers have no side', async () => {
+test('catching up takes several slices for a poll too, which has no side readers', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 4096 })
   for (let i = 0; i < 2000; i++) gateway.publish(i === 1999 ? 'a.x' : 'noise', `${i}`)
   const client = gateway.connect('poll')
@@ -171,7 +172,7 @@ test('so does a poll, whose readers have no side', async () => {
   assert.equal(client.caughtUps, 1)
 })
 
-test('a record of the past that is too large to use does not stop the stretch behind it', async () => {
+test('a past record that is too large to use does not stop the stretch after it', async () => {
   const broker = new ModelBroker('events', 1)
   const writer = await TestGateway.start(broker)
   writer.publish('a', '1')

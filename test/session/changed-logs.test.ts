@@ -4,7 +4,7 @@ import { decodeToken, encodePosition, encodeToken, type Position } from '../../s
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
-/** What the simulation found: positions while the log becomes another one, or is shared out anew. */
+/** Cases that the simulation found: positions while the log is replaced or repartitioned. */
 
 const told = (client: TestClient) => client.gaps.map(({ refs, reason, from, to }) => [refs, reason, from, to])
 const position = (gateway: TestGateway, offset: number, generation: number, partition = 0): Position => ({
@@ -12,7 +12,7 @@ const position = (gateway: TestGateway, offset: number, generation: number, part
   generation,
 })
 
-test('a position ahead is judged again when the log grows past it under a later leader', async () => {
+test('a position ahead of the head is checked again when the log grows past it under a later leader', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   for (let i = 0; i < 3; i++) gateway.publish('a', `${i}`)
@@ -25,7 +25,7 @@ test('a position ahead is judged again when the log grows past it under a later 
   assert.deepEqual(client.texts, ['other 3', 'other 4', 'other 5', 'other 6', 'other 7'])
 })
 
-test('`subscribed` keeps the generation of a position that is ahead', async () => {
+test('`subscribed` keeps the generation of a position ahead of the head', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   client.subscribe(1, 'a', encodePosition(position(gateway, 5, 7)))
@@ -33,7 +33,7 @@ test('`subscribed` keeps the generation of a position that is ahead', async () =
   assert.deepEqual(decodeToken(subscribed?.subscribed.after)[0], position(gateway, 5, 7))
 })
 
-test('`subscribed` keeps positions that no partition of the subscription answers for', async () => {
+test('`subscribed` keeps positions of partitions that the subscription does not read', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   const later = { ...position(gateway, 4, 2), partition: 77 }
@@ -42,7 +42,7 @@ test('`subscribed` keeps positions that no partition of the subscription answers
   assert.deepEqual(decodeToken(subscribed?.subscribed.after).at(-1), later)
 })
 
-test('a subscription that queues hears of a rewrite and of a new log, and is told in its turn', async () => {
+test('a queued subscription learns of a rewrite and of a new log, and gets the gaps in its turn', async () => {
   for (const change of ['rewrite', 'recreate'] as const) {
     const broker = new ModelBroker('events', 1)
     const gateway = await TestGateway.start(broker)
@@ -68,7 +68,7 @@ test('a subscription that queues hears of a rewrite and of a new log, and is tol
   }
 })
 
-test('of two gaps that are owed the first leads to a place in the log of then: who has no more of them is told the second by any gateway', async () => {
+test('the first of two pending gaps leads to a position in the earlier log, so any gateway sends the second to a client that has only the first', async () => {
   for (const change of ['rewritten', 'recreated'] as const) {
     for (const transport of ['websocket', 'sse'] as const) {
       const broker = new ModelBroker('events', 1)
@@ -106,7 +106,7 @@ test('of two gaps that are owed the first leads to a place in the log of then: w
   }
 })
 
-test('a growth that is told once its log is gone says nothing of the partitions of the next log', async () => {
+test('a growth that is reported after its log is gone says nothing about the partitions of the next log', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   gateway.publish('a', 'old')
@@ -133,7 +133,7 @@ test('a growth that is told once its log is gone says nothing of the partitions 
   )
 })
 
-test('who waits for another that waits for the broker is told at once what happens to the log', async () => {
+test('a subscription queued behind one that waits for the broker learns at once of changes to the log', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker, {}, { entries: 16 })
   for (let i = 0; i < 100; i++) gateway.publish('a', `${i}`)
@@ -152,7 +152,7 @@ test('who waits for another that waits for the broker is told at once what happe
   )
 })
 
-test('who is on its way hears of a rewrite of what others were given, also once those have left', async () => {
+test('a subscription that catches up learns of a rewrite of records that others received, even after those have left', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   for (let i = 0; i < 10; i++) gateway.publish('a', `${i}`)
@@ -176,7 +176,7 @@ test('who is on its way hears of a rewrite of what others were given, also once 
   assert.deepEqual(client.kinds.slice(-3), ['unsubscribed', 'gap', 'live'])
 })
 
-test('a subscription whose last partition on its way is no more is live all the same', async () => {
+test('a subscription becomes live even if the last partition that was catching up is gone', async () => {
   const broker = new ModelBroker('events', 3)
   const gateway = await TestGateway.start(broker)
   for (let i = 0; i < 30; i++) gateway.publish(`a.${i}`, `${i}`)
@@ -197,7 +197,7 @@ test('a subscription whose last partition on its way is no more is live all the 
   )
 })
 
-test('a start that the broker is asked for holds also where the partitions become others meanwhile', async () => {
+test('a start found by the broker is right even if the partitions change meanwhile', async () => {
   const broker = new ModelBroker('events', 3)
   const gateway = await TestGateway.start(broker)
   const subject = movedBy(gateway, 3, 4)
@@ -214,7 +214,7 @@ test('a start that the broker is asked for holds also where the partitions becom
   )
 })
 
-test('who comes back with a token of before is told of a new partition, also while that is empty', async () => {
+test('a client with an earlier token learns of a new partition, even while that is empty', async () => {
   const broker = new ModelBroker('events', 3)
   const gateway = await TestGateway.start(broker)
   const after = encodePosition(position(gateway, 0, -1))
@@ -225,7 +225,7 @@ test('who comes back with a token of before is told of a new partition, also whi
   assert.deepEqual(told(client), [[[1], 'repartitioned', 0, undefined]])
 })
 
-test('a partition that another gateway knew of before is gone on with where the token says', async () => {
+test('a partition that another gateway knew of earlier resumes at the position of the token', async () => {
   const broker = new ModelBroker('events', 3)
   const gateway = await TestGateway.start(broker)
   const subject = movedTo(gateway, 3, 4)
@@ -242,7 +242,7 @@ test('a partition that another gateway knew of before is gone on with where the 
   assert.equal(new Set(partitions).size, partitions.length, 'each partition stands once in the token')
 })
 
-test('a partition that a subject comes back to is gone on with at its head, wherever its token was once', async () => {
+test('a partition that a subject returns to resumes at its head, wherever its token was earlier', async () => {
   const broker = new ModelBroker('events', 4)
   const gateway = await TestGateway.start(broker)
   const among = (subject: string, count: number) => gateway.routing.place(subject, () => count).partition!
@@ -266,7 +266,7 @@ test('a partition that a subject comes back to is gone on with at its head, wher
   assert.deepEqual(client.texts, ['of 5', 'of 6', 'of 7'])
 })
 
-test('a record that was in its new place too early for this gateway is given to who comes later', async () => {
+test('a record that was in its new partition before this gateway knew of the growth is delivered to later clients', async () => {
   const broker = new ModelBroker('events', 3)
   const gateway = await TestGateway.start(broker)
   const subject = movedFrom(gateway, 3, 4, 3)
@@ -281,7 +281,7 @@ test('a record that was in its new place too early for this gateway is given to 
   assert.deepEqual(client.texts, ['early'])
 })
 
-test('a new log that begins with offsets without records has lost nothing, and what it has lost is told to who stands below', async () => {
+test('a new log that begins with offsets without records has lost nothing, and clients below a real loss get its gap', async () => {
   for (const isLost of [false, true]) {
     const broker = new ModelBroker('events', 1)
     const gateway = await TestGateway.start(broker)
@@ -304,7 +304,7 @@ test('a new log that begins with offsets without records has lost nothing, and w
   }
 })
 
-test('nobody stands below the first record of a new log, also before it has one, nor is told of a loss there', async () => {
+test('no position is below the first record of a new log, even before it has one, and no loss is reported there', async () => {
   const broker = new ModelBroker('events', 1, 1)
   const gateway = await TestGateway.start(broker, {}, { entries: 8 })
   for (let i = 0; i < 3; i++) gateway.publish('a', `${i}`)
@@ -335,7 +335,7 @@ test('nobody stands below the first record of a new log, also before it has one,
   }
 })
 
-test('a rewrite that reaches below what the gateway knows is told from 0 on', async () => {
+test('a rewrite that reaches below the records known to the gateway is reported from 0 on', async () => {
   const broker = new ModelBroker('events', 1)
   broker.epoch = 3
   const gateway = await TestGateway.start(broker)
@@ -351,7 +351,7 @@ test('a rewrite that reaches below what the gateway knows is told from 0 on', as
   assert.deepEqual(told(ahead), [[[1], 'rewritten', 3, 8]])
 })
 
-test('an event without a collapse key takes no place, whatever the envelope before it had', async () => {
+test('an event without a collapse key replaces none, whatever the envelope before it had', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 64, payloadBytes: 16_000 })
   const client = gateway.connect()
   client.subscribe(1, 'a')
@@ -368,7 +368,7 @@ test('an event without a collapse key takes no place, whatever the envelope befo
   )
 })
 
-/** A subject by what its partition is before and after a growth. */
+/** Returns a subject by its partitions before and after a growth. */
 function subjectWhere(gateway: TestGateway, holds: (partition: (count: number) => number) => boolean): string {
   for (let i = 0; ; i++) {
     const subject = `s${i}`
@@ -380,7 +380,7 @@ const movedBy = (gateway: TestGateway, before: number, after: number) =>
   subjectWhere(gateway, (partition) => partition(before) !== partition(after))
 const movedTo = (gateway: TestGateway, partitionNow: number, after: number) =>
   subjectWhere(gateway, (partition) => partition(after) === partitionNow)
-/** To a partition that was there before. */
+/** Moves to a partition that existed before. */
 const movedFrom = (gateway: TestGateway, before: number, after: number, below: number) =>
   subjectWhere(gateway, (partition) => partition(before) !== partition(after) && partition(after) < below)
 
@@ -399,7 +399,7 @@ function recordOf(gateway: TestGateway, subject: string): { value: Buffer } {
   return { value }
 }
 
-test('`last` counts in the log that it was asked of: of a new one, and of what was rewritten, everything is given', async () => {
+test('`last` counts in the log as of the request: all events of a new or rewritten log are delivered', async () => {
   for (const change of ['rewrite', 'recreate'] as const) {
     const broker = new ModelBroker('events', 1)
     const gateway = await TestGateway.start(broker)
@@ -416,7 +416,7 @@ test('`last` counts in the log that it was asked of: of a new one, and of what w
   }
 })
 
-test('`last` counts nothing of what is rewritten above the place where it has come to: all of it is given', async () => {
+test('`last` does not count events rewritten above its position: all of them are delivered', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   for (const subject of ['a', 'a', 'a', 'b', 'a']) gateway.publish(subject, 'old')
@@ -431,7 +431,7 @@ test('`last` counts nothing of what is rewritten above the place where it has co
   assert.deepEqual(client.texts, ['old', 'new 0', 'new 1', 'new 2'])
 })
 
-test('a pong names no partition that a live subscription has moved into and was not told of', async () => {
+test('a pong does not name a partition that a live subscription has moved into before its gap is sent', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1))
   const moves = Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
     return gateway.routing.place(each, () => 2).partition === 1
@@ -462,7 +462,7 @@ test('a pong names no partition that a live subscription has moved into and was 
   )
 })
 
-test('who knows a record that this gateway finds damaged, as the last of its log, is told: another history may begin with it', async () => {
+test('a client with a record that is damaged here, and the last of its log, gets a gap: another history may begin with it', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   for (const text of ['first', 'second']) gateway.publish('a', text)
@@ -481,7 +481,7 @@ test('who knows a record that this gateway finds damaged, as the last of its log
   )
 })
 
-test('who knows what was gone before this gateway came to it is told: another history may begin there', async () => {
+test('a client with records that were gone before this gateway read them gets a gap: another history may begin there', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   gateway.publish('a', 'first')

@@ -14,12 +14,12 @@ interface Given {
   readonly publishedAtUs?: number
 }
 
-/** The reason for which the first of these events is left out. */
+/** Returns the reason for which the first of these events is left out. */
 function firstOf(...events: readonly Given[]) {
   return firstAt(0, ...events)
 }
 
-/** The same at a time, Unix ms; all records are of the time 0. */
+/** As above, at a given time, Unix ms; all records have the time 0. */
 function firstAt(nowMs: number, ...events: readonly Given[]) {
   const window = smallWindow({ payloadBytes: 1024, payloadSlabBytes: 1024, entries: 64 })
   window.start(0, -1)
@@ -42,7 +42,7 @@ test('an event is left out for a later one of its collapse key, and for none of 
   assert.equal(firstOf({ collapseKey: '', bytes: 10 }, { collapseKey: '', bytes: 10 }), undefined)
 })
 
-test('an event without a collapse key at the end of the ring, behind one with, is none that takes a place', () => {
+test('an event without a collapse key at the end of the ring, after one with a key, replaces none', () => {
   const [old, long, last] = [
     { collapseKey: 'k', bytes: 10 },
     { collapseKey: 'other', bytes: 500 },

@@ -15,7 +15,7 @@ test('`earliest` starts at the first retained event, without a gap', async () =>
   assert.deepEqual(client.gaps, [])
 })
 
-test('a position below the first retained event is a gap with its bounds, before what follows', async () => {
+test('a position below the first retained event is a gap with its bounds, before the events that follow', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -58,7 +58,7 @@ test('a stream that was created again is a gap, and its events follow from the f
   }
 })
 
-test('a log that was rewritten is a gap from where the histories part', async () => {
+test('a rewritten log is a gap from where the histories diverge', async () => {
   const gateway = await TestGateway.start()
   const live = gateway.connect()
   live.subscribe(1, 'a')
@@ -82,7 +82,7 @@ test('a log that was rewritten is a gap from where the histories part', async ()
   assert.deepEqual(late.texts, ['three again'])
 })
 
-test('a token ahead of this gateway waits for its offset, and is told when the broker says the log ends below', async () => {
+test('a token ahead of this gateway waits for its offset, and gets a gap when the broker says that the log ends below', async () => {
   const gateway = await TestGateway.start()
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -127,7 +127,7 @@ test('a partition that no token names is a gap, then its head', async () => {
   assert.deepEqual(client.texts, [])
 })
 
-test('a token never covers a gap that was not told', async () => {
+test('a token never covers a gap that was not sent', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1))
   const first = gateway.connect()
   first.subscribe(1, 'a')
@@ -150,7 +150,7 @@ test('a token never covers a gap that was not told', async () => {
   assert.equal(again.texts[0], '50')
 })
 
-test('chunks of a log that is gone are not taken for those of the one that follows it', async () => {
+test('chunks of a deleted log are not used for the log that follows it', async () => {
   const gateway = await TestGateway.start()
   for (let i = 0; i < 200; i++) gateway.publish('a', `old ${i}`)
   const first = gateway.connect()
@@ -209,7 +209,7 @@ test('a stream that is created again with another partition count is read whole'
   }
 })
 
-test('what was read back before a rewrite is not given after it', async () => {
+test('records read back before a rewrite are not delivered after it', async () => {
   const broker = new ModelBroker('events', 1)
   const writer = await TestGateway.start(broker)
   for (let i = 0; i < 20; i++) writer.publish('a', `old ${i}`)
@@ -230,7 +230,7 @@ test('what was read back before a rewrite is not given after it', async () => {
   assert.deepEqual(second.texts, expected)
 })
 
-test('a subject that moves into a partition that is being read already is told, on every transport', async () => {
+test('a subject that moves into a partition that is already read gets a gap, on every transport', async () => {
   for (const transport of ['websocket', 'sse', 'poll'] as const) {
     const gateway = await TestGateway.start(new ModelBroker('events', 2))
     const at = (subject: string, count: number) => gateway.routing.place(subject, () => count).partition

@@ -5,7 +5,7 @@ import { allowAll, type Grant } from '../../src/identity/grant.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
 
-/** Only `a` may be subscribed to. */
+/** Grants subscriptions to `a` only. */
 const onlyA: Grant = {
   ...allowAll,
   checkSubscribe(subject) {
@@ -27,7 +27,7 @@ test('a subscription that its grant refuses is an error of its ref, and others g
   assert.deepEqual(refused, [2, 3])
 })
 
-test('who may not have a subject does not learn what became of its stream', () => {
+test('a client without access to a subject does not learn the state of its stream', () => {
   const gateway = new TestGateway(new ModelBroker('events', 1))
   const client = gateway.connect('websocket', onlyA)
   client.subscribe(1, 'a')
@@ -36,7 +36,7 @@ test('who may not have a subject does not learn what became of its stream', () =
   assert.deepEqual(codes, ['broker_unavailable', 'publish_forbidden'])
 })
 
-test('a request over SSE of which one subject is refused is refused as a whole', async () => {
+test('an SSE request with one refused subject is refused as a whole', async () => {
   const gateway = await TestGateway.start()
   for (const transport of ['sse', 'poll'] as const) {
     const client = gateway.connect(transport, onlyA)

@@ -13,7 +13,7 @@ import {
 import { ModelBroker } from '../model/broker.ts'
 import { settled, type TestClient, TestGateway } from './harness.ts'
 
-/** Clients that were away, or between two polls, while their stream got more partitions. */
+/** Clients that were away, or between two polls, while their stream grew. */
 
 const kindsOf = ({ blocks, kinds, transport }: TestClient) =>
   transport === 'sse' ? blocks.map((block) => /^event: (.*)$/m.exec(block)?.[1] ?? 'delivery') : kinds
@@ -41,7 +41,7 @@ async function grown(transport: 'websocket' | 'poll') {
 const after = Array.from({ length: 24 }, (_, i) => `after ${i}`)
 
 for (const transport of ['websocket', 'poll'] as const) {
-  test(`a token from before new partitions is told of them, and reads them from their beginning: ${transport}`, async () => {
+  test(`a client with a token from before new partitions gets their gaps, and reads them from their beginning: ${transport}`, async () => {
     const { gateway, resume } = await grown(transport)
     for (const [i, text] of after.entries()) gateway.publish(`a.${i}`, text)
     const client = await resume()
@@ -55,7 +55,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(client.texts.sort(), after.toSorted())
   })
 
-  test(`it is told of new partitions that are empty, too: subjects may have moved elsewhere: ${transport}`, async () => {
+  test(`it also gets the gaps of empty new partitions, because subjects may have moved elsewhere: ${transport}`, async () => {
     const { resume } = await grown(transport)
     const client = await resume()
     assert.deepEqual(
@@ -65,7 +65,7 @@ for (const transport of ['websocket', 'poll'] as const) {
   })
 }
 
-test('a number of partitions says whether its session reads the stream, or carries it through', async () => {
+test('a partition count says whether its session reads the stream, or carries it through', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const other = logOf('others', 'one')
   const position = { ...other, partition: 0, offset: 7, generation: 2 }
@@ -79,7 +79,7 @@ test('a number of partitions says whether its session reads the stream, or carri
   )
 })
 
-test('who waits for another to be read a new partition is told of it at once: elsewhere it may be live', async () => {
+test('a queued subscription gets the gap of a new partition at once, because it may be live elsewhere', async () => {
   const { gateway, token } = await grown('websocket')
   const client = gateway.connect()
   for (const ref of [1, 2]) client.subscribe(ref, 'a.>', token)
@@ -93,7 +93,7 @@ test('who waits for another to be read a new partition is told of it at once: el
   assert.deepEqual(refs, [[1], [1], [2], [2]])
 })
 
-test('who stands in a new partition below what the broker has of it is read it from there', async () => {
+test('a new partition is read from the position of its client, even below the first retained event', async () => {
   const { gateway } = await grown('poll')
   for (const [i, text] of after.entries()) gateway.publish(`a.${i}`, text)
   gateway.broker.retain(2, 2)
@@ -108,7 +108,7 @@ test('who stands in a new partition below what the broker has of it is read it f
   assert.deepEqual(gaps, [['repartitioned', 0, undefined]])
 })
 
-test('a token of later that leaves a new partition out is of another subject: that partition is unnamed', async () => {
+test('a later token that omits a new partition is of another subject: that partition is unnamed', async () => {
   const { gateway, resume } = await grown('poll')
   const narrow = gateway.connect('poll')
   const subject = Array.from({ length: 100 }, (_, i) => `a.${i}`).find(
@@ -126,7 +126,7 @@ test('a token of later that leaves a new partition out is of another subject: th
 })
 
 for (const transport of ['websocket', 'poll'] as const) {
-  test(`partitions that come while the broker is asked for the start are read from theirs, without a gap: ${transport}`, async () => {
+  test(`partitions added while the broker is asked for the start are read from their own start, without a gap: ${transport}`, async () => {
     const gateway = await TestGateway.start(new ModelBroker('events', 1))
     gateway.publish('a.0', 'before')
     const client = gateway.connect(transport)
@@ -145,7 +145,7 @@ for (const transport of ['websocket', 'poll'] as const) {
 }
 
 for (const transport of ['sse', 'poll', 'websocket'] as const) {
-  test(`an event that comes with new partitions is given after they are told: ${transport}`, async () => {
+  test(`an event that arrives with new partitions is delivered after their gaps: ${transport}`, async () => {
     const gateway = await TestGateway.start(new ModelBroker('events', 2))
     for (let i = 0; i < 8; i++) gateway.publish(`a.${i}`, `before ${i}`)
     const client = gateway.connect(transport)
@@ -167,7 +167,7 @@ for (const transport of ['sse', 'poll', 'websocket'] as const) {
   })
 }
 
-test('a token that names one of several new partitions is from before the others all the same', async () => {
+test('a token that names one of several new partitions is still from before the others', async () => {
   const { gateway, token, resume } = await grown('poll')
   for (const [i, text] of after.entries()) gateway.publish(`a.${i}`, text)
   const [, , third] = gateway.stream.partitions
@@ -178,7 +178,7 @@ test('a token that names one of several new partitions is from before the others
   )
 })
 
-test('an empty partition below one that the token names was there before: nothing is told of it', async () => {
+test('an empty partition below one that the token names existed before: it has no gap', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 3))
   const resume = async (subject: string, partition: number) => {
     const client = gateway.connect('poll')
@@ -191,11 +191,11 @@ test('an empty partition below one that the token names was there before: nothin
   const lowest = Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
     return gateway.routing.place(each, () => 3).partition === 0
   })!
-  // Its subject was elsewhere.
+  // Its subject was in another partition.
   assert.deepEqual(await resume(lowest, 1), [['repartitioned', 0]])
 })
 
-test('of several subjects the one that has moved is told, also where the token names the partition for another', async () => {
+test('of several subjects the one that has moved gets a gap, even if the token names the partition for another', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const first = gateway.connect('poll')
   first.session.start(['a.0', 'a.1'], [])
@@ -222,7 +222,7 @@ test('of several subjects the one that has moved is told, also where the token n
   assert.deepEqual([later.gaps, later.texts], [[], []], 'it has been told already')
 })
 
-test('a token knows of new partitions once their gaps are told, and not before', async () => {
+test('a token knows of new partitions once their gaps are sent, and not before', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const client = gateway.connect('sse')
   client.session.start(['a.>'], [])
@@ -238,7 +238,10 @@ test('a token knows of new partitions once their gaps are told, and not before',
   assert.equal(known(), 4)
 })
 
-/** A log of 2 partitions that has 3 now, and a token of several subjects: one was told of the third partition, the others were not. */
+/**
+ * A log that grew from 2 to 3 partitions, and a token of several subjects: one was told of the
+ * third partition, the others were not.
+ */
 async function inOldLog() {
   const lagging = await TestGateway.start(new ModelBroker('events', 2))
   const stood = lagging.stream.partitions.map((feed) => feed.positionAt(0))
@@ -258,7 +261,7 @@ async function inOldLog() {
 const growthIn = (token: string) => decodeToken(token).filter(isGrowth)
 
 for (const transport of ['sse', 'poll', 'websocket'] as const) {
-  test(`who still stands in an old log is known to have been told of as many partitions of it as before: ${transport}`, async () => {
+  test(`a client with a position in an old log keeps its partition count for that log: ${transport}`, async () => {
     const { lagging, subject, token, gateway } = await inOldLog()
     const client = gateway.connect(transport)
     if (transport === 'websocket') client.subscribe(1, subject, token)
@@ -281,23 +284,23 @@ for (const transport of ['sse', 'poll', 'websocket'] as const) {
   })
 }
 
-test('a number of partitions of one log says nothing of another that takes its place, and is said while its client stands there', async () => {
+test('a partition count of one log says nothing about its successor, and is stated while its client has a position there', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const client = gateway.connect('poll')
   const stood = gateway.stream.partitions.map((feed) => feed.positionAt(0))
-  // Another gateway had told it of a third partition.
+  // Another gateway had announced a third partition.
   client.session.start(['>'], [encodeToken([...stood, growthPosition(stood[0]!, 3)])])
   await settled()
   const known = () => growthIn(client.session.token())
   assert.deepEqual(known(), [growthPosition(stood[0]!, 3, 0)])
   gateway.broker.recreate()
-  // It has been told of nothing of the new log yet.
+  // Nothing of the new log has been announced to it yet.
   assert.deepEqual(known(), [growthPosition(stood[0]!, 3)])
   for (let i = 0; i < 5; i++) await settled()
   assert.deepEqual(known(), [growthPosition(gateway.stream.partitions[0]!, 2, 0)])
 })
 
-test('a gateway that comes to read the log in which its client stands says the number of partitions that the token said', async () => {
+test('a gateway that starts to read the log in which a client has a position states the partition count of the token', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const next = logOf('events', 'incarnation-2')
   const client = gateway.connect('poll')
@@ -308,7 +311,7 @@ test('a gateway that comes to read the log in which its client stands says the n
   assert.deepEqual(growthIn(client.session.token()), [growthPosition(next, 3, 0)])
 })
 
-test('until a move is told, a token names the place that a rewrite of where it goes on has led back to', async () => {
+test('until the gap of a move is sent, a token names the position to which a rewrite of its continuation led back', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   for (let i = 0; i < 5; i++) gateway.publish('a', `${i}`)
@@ -332,7 +335,7 @@ test('until a move is told, a token names the place that a rewrite of where it g
   )
 })
 
-/** A subject that is in these partitions of two and of four. */
+/** Returns a subject that is in these partitions of two and of four. */
 function subjectIn(gateway: TestGateway, ofTwo: number, ofFour: number): string {
   return Array.from({ length: 100 }, (_, i) => `a.${i}`).find((each) => {
     const [before, now] = [2, 4].map((count) => gateway.routing.place(each, () => count).partition)
@@ -340,10 +343,10 @@ function subjectIn(gateway: TestGateway, ofTwo: number, ofFour: number): string 
   })!
 }
 
-/** Where its client stands behind the last event: it does not say how many partitions there are. */
+/** The client's position after the last event: it states no partition count. */
 const lastOf = ({ deliveries }: TestClient): string => deliveries.at(-1).after
 
-test('the position of an event from before new partitions is told of the one that its subject came into, and reads it from its beginning', async () => {
+test('the position of an event from before new partitions gets the gap of the one that its subject moved into, and reads it from its beginning', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const subject = subjectIn(gateway, 0, 2)
   const client = gateway.connect()
@@ -364,7 +367,7 @@ test('the position of an event from before new partitions is told of the one tha
   assert.deepEqual(back.texts, ['one', 'two'])
 })
 
-test('how far a log was when it grew says nothing of the one that takes its place', async () => {
+test('the extent of a log when it grew says nothing about its successor', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   const [here, there] = [subjectIn(gateway, 0, 0), subjectIn(gateway, 0, 2)]
   for (let i = 0; i < 8; i++) gateway.publish(here, 'before')
@@ -384,7 +387,7 @@ test('how far a log was when it grew says nothing of the one that takes its plac
   )
 })
 
-test('a partition that its gateway did not read when the stream grew does not speak for or against a token from before', async () => {
+test('a partition that its gateway did not read when the stream grew does not date a token', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 2))
   for (let i = 0; i < 8; i++) gateway.publish(`a.${i}`, 'before')
   const [absent, read] = gateway.stream.partitions.map((feed) => feed.positionAt(feed.window.head))
@@ -410,7 +413,7 @@ test('a partition that its gateway did not read when the stream grew does not sp
   ])
 })
 
-test('a fault in one session while its stream grows ends that one, and the others go on in the new partitions', async () => {
+test('an internal error in one session while its stream grows ends that session, and the others go on in the new partitions', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1))
   const [faulty, other] = [gateway.connect(), gateway.connect()]
   for (const client of [faulty, other]) client.subscribe(1, 'a.>')

@@ -21,32 +21,32 @@ import type { Encoding, Event, SubscribeOptions } from '../../src/wire/frames.ts
 import { ModelBroker } from '../model/broker.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 
-/** What JSON.parse gives: frames as a client of no particular types has them. */
+/** Results of JSON.parse: frames as an untyped client sees them. */
 type Json = ReturnType<typeof JSON.parse>
 
 export const quiet: Logger = { log() {}, every() {} }
 
-/** As many records as a chunk has, it is full long before its payloads are. */
+/** Record capacity of a chunk, which is full long before its payloads are. */
 const smallChunks = { chunkBytes: 0, entries: 32, payloadBytes: 32_768 }
 
 interface TestSize {
-  /** What the window's index holds. */
+  /** Records that the window's index holds. */
   readonly entries?: number
-  /** Of its payload ring; 1 KiB an entry unless that is given. */
+  /** Size of its payloads; 1 KiB an entry by default. */
   readonly payloadBytes?: number
   readonly fill?: FillOptions
   readonly readBack?: Partial<ReadBackOptions>
-  /** Of the stream `events`; by Java's hash unless given. */
+  /** Routes of the stream `events`; by Java's hash by default. */
   readonly by?: RouteRule
 }
 
 const noFill: FillOptions = { ageMs: 0, budgetMs: 0 }
 
-/** One gateway without sockets: real feeds, hub, window and sessions over a model broker. */
+/** A gateway without sockets: real feeds, hub, window and sessions over a model broker. */
 export class TestGateway {
   readonly broker: ModelBroker
   readonly clock = new ManualClock()
-  /** What it wrote to its log. */
+  /** Its log messages. */
   readonly logged: string[] = []
   readonly instruments = new Instruments()
   readonly serving: Serving
@@ -139,18 +139,18 @@ export class TestClient implements Outlet {
   readonly encoding: Encoding
   readonly peer = '192.0.2.1'
   readonly session: Session
-  /** All frames, parsed: `{delivery: …}`, `{gap: …}`; of SSE the blocks as text. */
+  /** All frames, parsed: `{delivery: …}`, `{gap: …}`; those of SSE are blocks of text. */
   readonly frames: Record<string, Json>[] = []
   readonly blocks: string[] = []
-  /** Frames that the socket still takes; the one that fills it is taken. */
+  /** Number of frames that the socket still accepts; it accepts the one that fills it. */
   room = Number.POSITIVE_INFINITY
-  /** A full socket refuses instead of taking one more. */
+  /** Whether a full socket refuses instead of accepting one more frame. */
   refuses = false
   ended: CarillonError | 'normally' | undefined
   openedAt: string | undefined
-  /** SSE: where it stands by each frame. */
+  /** SSE: its position with each frame. */
   readonly stood: string[] = []
-  /** As which kind each frame was written. */
+  /** Kind with which each frame was written. */
   readonly wroteAs: FrameKind[] = []
   caughtUps = 0
 
@@ -197,7 +197,7 @@ export class TestClient implements Outlet {
     this.session.receive({ kind: 'subscribe', ref, subject, after, ...options })
   }
 
-  /** Texts of the deliveries, in order. */
+  /** Returns the texts of the deliveries, in order. */
   get texts(): string[] {
     return this.deliveries.map((delivery) => delivery.event.text)
   }
@@ -210,7 +210,7 @@ export class TestClient implements Outlet {
     return this.frames.flatMap((frame) => ('gap' in frame ? [frame.gap] : []))
   }
 
-  /** Kinds of the frames, in order. */
+  /** Returns the kinds of the frames, in order. */
   get kinds(): string[] {
     return this.frames.flatMap((frame) => Object.keys(frame))
   }

@@ -20,19 +20,19 @@ interface Published {
   readonly ttlMs: number
 }
 
-/** One subscription over all of its connections: what it was given, and where it was told that something is gone. */
+/** A subscription over all of its connections: its deliveries and its gaps. */
 interface Follower {
   readonly interest: string
   readonly policy: Policy
   readonly transport: 'websocket' | 'poll'
   client: TestClient
-  /** Frames of `client` that were looked at. */
+  /** Number of frames of `client` that were examined. */
   seen: number
-  /** Where the next connection goes on. */
+  /** Position at which the next connection resumes. */
   token: string
   readonly given: Published[]
   readonly gaps: { partition: number; from: number; to: number; reason: GapReason; n: number | undefined }[]
-  /** The heads when it began. */
+  /** The heads at its start. */
   readonly since: number[]
 }
 
@@ -96,7 +96,10 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('later' as const), ms: fc.constantFrom(500, 2000) }) },
 )
 
-/** Two gateways on one broker would each need its tail: the second is the first one's restart. */
+/**
+ * Two gateways on one broker would each need their own tail, so the second one is a restart of
+ * the first.
+ */
 class World {
   readonly broker = new ModelBroker('events', partitions)
   gateway!: TestGateway
@@ -105,7 +108,10 @@ class World {
   #count = 0
   readonly #payloadBytes: number
 
-  /** With few payload bytes the index reaches further back than the payloads: both tiers are read. */
+  /**
+   * With few payload bytes the index reaches further back than the payloads, so both tiers are
+   * read.
+   */
   constructor(payloadBytes: number) {
     this.#payloadBytes = payloadBytes
   }
@@ -121,7 +127,7 @@ class World {
     this.published.push({ subject, partition: partition!, offset, text, collapseKey, ttlMs })
   }
 
-  /** An event that nobody can be given: all who read its partition must be told. */
+  /** Writes an event that cannot be delivered: all readers of its partition must get a gap. */
   damage(subject: string): void {
     const { partition } = this.gateway.routing.place(subject, () => partitions)
     const offset = this.broker.damage(partition!)
@@ -140,7 +146,10 @@ class World {
     this.look(follower)
   }
 
-  /** Takes over what the client was given since, as a client that stores each position would. */
+  /**
+   * Stores what the client received since the last call, as a client that stores each position
+   * would.
+   */
   look(follower: Follower): void {
     const { client } = follower
     for (const frame of client.frames.slice(follower.seen)) {
@@ -162,7 +171,7 @@ class World {
     if (follower.transport === 'poll') follower.token = client.session.token()
   }
 
-  /** WebSocket: the positions known so far, the newer one of each partition. */
+  /** WebSocket: returns the known positions, the newer one of each partition. */
   #advance(follower: Follower, token: string): void {
     if (follower.transport === 'poll') return
     this.#positions.set(follower, [...(this.#positions.get(follower) ?? []), token])
@@ -177,7 +186,10 @@ class World {
     this.#open(follower, after)
   }
 
-  /** A new process: empty windows, all sessions gone. The broker is there: a client would ask again otherwise. */
+  /**
+   * Restarts the gateway: empty windows, all sessions gone. The broker is reachable: otherwise a
+   * client would ask again.
+   */
   async #restart(): Promise<void> {
     const others = this.followers.map((follower) => {
       this.look(follower)
@@ -201,7 +213,7 @@ class World {
     else follower.client.session.start([follower.interest], after, options)
   }
 
-  /** Everything drains, the broker is there: nothing may be left to come. */
+  /** Drains everything with the broker reachable: afterwards nothing may be pending. */
   async quiet(): Promise<void> {
     this.broker.away = false
     for (let i = 0; i < 60; i++) {
@@ -245,7 +257,7 @@ class World {
   }
 }
 
-/** What was left out by a policy was rightly left out: something took its place, or its time was over. */
+/** Asserts that each event left out by a policy was replaced or expired. */
 function checkDrop(follower: Follower, event: Published, wanted: readonly Published[]): void {
   const gaps = follower.gaps.filter(
     ({ partition, from, to }) => partition === event.partition && from <= event.offset && event.offset <= to,
@@ -261,7 +273,7 @@ function checkDrop(follower: Follower, event: Published, wanted: readonly Publis
   }
 }
 
-/** Each event that a policy left out is counted once. */
+/** Asserts that each event left out by a policy is counted once. */
 function checkCounts(follower: Follower, wanted: readonly Published[]): void {
   for (const { partition, from, to, n, reason } of follower.gaps) {
     if (n === undefined) continue
@@ -271,7 +283,8 @@ function checkCounts(follower: Follower, wanted: readonly Published[]): void {
 }
 
 function newestOf(tokens: readonly string[]): string[] {
-  // A client keeps the newest token of each partition; all of them, merged, would start at the oldest.
+  // A client keeps the newest token of each partition; merging all tokens would start at the
+  // oldest.
   const newest = new Map<string, Position>()
   for (const token of tokens) for (const position of decodeToken(token)) newest.set(`${position.partition}`, position)
   return newest.size === 0 ? [] : [encodeToken([...newest.values()])]
@@ -279,7 +292,7 @@ function newestOf(tokens: readonly string[]): string[] {
 
 const histories = fc.array(step, { minLength: 10, maxLength: 60, size: 'max' })
 
-test('over full sockets, reconnects, restarts, holes and retention each event comes once, in order, or is told', async () => {
+test('over full sockets, reconnects, restarts, holes and retention each event arrives once, in order, or in a gap', async () => {
   await fc.assert(
     fc.asyncProperty(histories, fc.constantFrom(1024, 65_536), async (steps, payloadBytes) => {
       const world = new World(payloadBytes)

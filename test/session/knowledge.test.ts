@@ -10,7 +10,7 @@ const partitions = 256
 const lookup = { first: () => Promise.resolve(0), atTime: () => Promise.resolve(0) }
 const growth = { own: true, count: () => partitions, moved: () => false }
 
-/** A position that counts how often it is looked at. */
+/** A position that counts reads of it. */
 function watched(position: Position, looked: () => void): Position {
   return {
     ...position,
@@ -21,7 +21,7 @@ function watched(position: Position, looked: () => void): Position {
   }
 }
 
-test('the work of judging a token is that of its positions and of the partitions, not of each position for each partition', async () => {
+test('judging a token costs the sum of its positions and partitions, not their product', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', partitions), {}, { entries: partitions })
   const feeds = gateway.stream.partitions
   const last = { ...feeds.at(-1)!.positionAt(0), generation: -1 }

@@ -6,7 +6,7 @@ import { settled, TestGateway } from './harness.ts'
 
 const scanPerSlice = 128
 
-/** One turn of the event loop. */
+/** Waits for one turn of the event loop. */
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 async function patiently(): Promise<void> {
@@ -17,7 +17,7 @@ const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_,
 
 type RestartedOptions = { partitions?: number; firstOffset?: number } & ConstructorParameters<typeof TestGateway>[2]
 
-/** A gateway that has been started after `count` events were written, and knows nothing of them. */
+/** Starts a gateway after `count` events were written, none of which it has read. */
 async function restarted(
   count: number,
   subjectOf: (i: number) => string,
@@ -29,7 +29,7 @@ async function restarted(
   return TestGateway.start(broker, {}, size)
 }
 
-test('`last` brings the last events of each subject, in order, then goes on live', async () => {
+test('`last` delivers the last events of each subject, in order, then goes on live', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 1024, payloadBytes: 1024 })
   for (let i = 0; i < 40; i++) gateway.publish(i % 10 === 0 ? 'b.rare' : 'b.often', `${i}`)
   const { window } = gateway.stream.partitions[0]!
@@ -51,7 +51,7 @@ test('`last` brings the last events of each subject, in order, then goes on live
   assert.deepEqual(pattern.texts.slice(2), ['live'])
 })
 
-test('what `last` asks for by number is given whole, also to who wants the `latest` only', async () => {
+test('all events that `last` counts are delivered, also with the policy `latest`', async () => {
   const gateway = await TestGateway.start()
   for (const text of ['1', '2', '3']) gateway.publish('a', text)
   const client = gateway.connect()
@@ -60,7 +60,7 @@ test('what `last` asks for by number is given whole, also to who wants the `late
   assert.deepEqual([client.texts, client.gaps], [['2', '3'], []])
 })
 
-test('what `last` did not ask for is not given either where the socket refuses to take what was left out', async () => {
+test('events that `last` did not ask for are not delivered even if the socket refuses the gap of dropped ones', async () => {
   const gateway = await TestGateway.start()
   gateway.publish('a', 'over', { ttlMs: 1 })
   gateway.publish('b', 'not asked for')
@@ -81,7 +81,7 @@ test('what `last` did not ask for is not given either where the socket refuses t
   )
 })
 
-test('`last` tells nothing where the index reaches back to the first event, though the payloads do not', async () => {
+test('`last` has no gap if the index reaches back to the first event, even if the payloads do not', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 64, payloadBytes: 4096 })
   const expected = Array.from({ length: 40 }, (_, i) => `${i}`.padEnd(300, '.'))
   for (const text of expected) gateway.publish('a', text)
@@ -103,7 +103,7 @@ test('`last` beside a position is refused: the position says where to start', as
   assert.throws(() => gateway.connect('poll').session.start(['a'], ['earliest'], { last: 1 }), { code: 'bad_request' })
 })
 
-test('looking for last events takes others a slice at a time, and each record once, however many patterns ask', async () => {
+test('a search for last events delays others by one slice, and examines each record once for all patterns', async () => {
   const count = 4000
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 8192 })
   for (let i = 0; i < count; i++) gateway.publish(`a.s${i % 50}`, `${i}`)
@@ -119,7 +119,7 @@ test('looking for last events takes others a slice at a time, and each record on
   let [looked, meanwhile] = [counted.scanned, 0]
   while (poll.openedAt === undefined) {
     await turn()
-    // A slice of each.
+    // A slice of each session.
     assert.ok(counted.scanned - looked <= 64 * scanPerSlice, `${counted.scanned - looked} in one turn`)
     looked = counted.scanned
     meanwhile = behind.texts.length
@@ -131,7 +131,7 @@ test('looking for last events takes others a slice at a time, and each record on
   assert.ok(own < 3 * count, `${own} looks at ${count} records`)
 })
 
-test('what comes while last events are looked for is given behind them, in order and once', async () => {
+test('events that arrive during a search for last events are delivered after those, in order and once', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 8192 })
   for (let i = 0; i < 1000; i++) gateway.publish(i === 10 ? 'a.rare' : 'a.often', `${i}`)
   const client = gateway.connect()
@@ -147,7 +147,7 @@ test('what comes while last events are looked for is given behind them, in order
   assert.deepEqual([client.gaps, client.texts], [[], ['10', '998', '999', ...came, 'live']])
 })
 
-test('after a restart the last events come from the log, of subjects and of patterns, in each partition', async () => {
+test('after a restart the last events of subjects and patterns come from the log, in each partition', async () => {
   const gateway = await restarted(600, (i) => (i === 5 ? 'b.rare' : `b.s${i % 3}`), {
     partitions: 3,
     readBack: { chunkBytes: 1024 },
@@ -166,7 +166,7 @@ test('after a restart the last events come from the log, of subjects and of patt
   assert.deepEqual(exact.texts, ['5', 'live'])
 })
 
-test('those who ask for the same last events after a restart share what is read of the log', async () => {
+test('clients that ask for the same last events after a restart share the reads of the log', async () => {
   const gateway = await restarted(2000, (i) => `b.s${i % 500}`, { readBack: { chunkBytes: 8192, chunks: 16 } })
   const clients = Array.from({ length: 50 }, (_, i) => {
     const client = gateway.connect()
@@ -181,7 +181,7 @@ test('those who ask for the same last events after a restart share what is read 
   assert.ok(readBackRecords < 4 * 2000, `${readBackRecords} records`)
 })
 
-test('`last` looks no further into the log than its session may have read, and says where that was', async () => {
+test('`last` reads no more of the log than the budget of its session, and reports where it stopped', async () => {
   const gateway = await restarted(400, (i) => (i === 5 ? 'rare' : 'often'), {
     readBack: { chunkBytes: 1024, maxBytesPerSession: 8192 },
   })
@@ -193,7 +193,7 @@ test('`last` looks no further into the log than its session may have read, and s
   assert.ok(gap.to > 200 && gap.to < 399, `to ${gap.to}`)
 })
 
-test('`last` that has looked at all of a log tells of no gap below its first record, whatever the offset of that', async () => {
+test('`last` that has searched all of a log has no gap below its first record, whatever the offset of that', async () => {
   for (const firstOffset of [0, 1]) {
     const gateway = await restarted(5, () => 'a', { firstOffset })
     const client = gateway.connect()
@@ -203,7 +203,7 @@ test('`last` that has looked at all of a log tells of no gap below its first rec
   }
 })
 
-test('`last` looks for nothing that retention has taken, and does not tell that it might be there', async () => {
+test('`last` does not search below retention, and has no gap there', async () => {
   const gateway = await restarted(5000, (i) => (i % 2 === 0 ? 'even' : 'odd'), {
     readBack: { chunkBytes: 64, maxBytesPerSession: 512 },
   })
@@ -216,7 +216,7 @@ test('`last` looks for nothing that retention has taken, and does not tell that 
   assert.ok(broker.ranges < 5, `${broker.ranges} reads`)
 })
 
-test('`last` looks at 65,536 records of a partition, and says down to where that was', async () => {
+test('`last` examines 65,536 records of a partition, and reports where it stopped', async () => {
   const count = 66_000
   const gateway = await restarted(count, (i) => (i < 20 ? 'rare' : 'often'))
   const client = gateway.connect()
@@ -228,7 +228,7 @@ test('`last` looks at 65,536 records of a partition, and says down to where that
   )
 })
 
-test('`last` looks at nothing in the log that is older than what is read back', async () => {
+test('`last` examines nothing in the log that is older than readBack.maxAgeMs', async () => {
   const broker = new ModelBroker('events', 1)
   const before = await TestGateway.start(broker)
   for (const text of ['old', 'older than that', 'young']) {
@@ -247,7 +247,7 @@ test('`last` looks at nothing in the log that is older than what is read back', 
   )
 })
 
-test('where the broker does not answer, `last` gives what is in memory after two seconds, and says so', async () => {
+test('`last` delivers the events in memory after two seconds if the broker does not answer, with a gap', async () => {
   const gateway = await restarted(5, () => 'a')
   gateway.publish('a', 'new')
   gateway.broker.away = true
@@ -264,7 +264,7 @@ test('where the broker does not answer, `last` gives what is in memory after two
   assert.equal(gateway.instruments.stream('events').readBackWaiting, 0)
 })
 
-test('a session that is at the head once the broker has been waited for in vain does not count as behind', async () => {
+test('a session that is at the head after a search timed out does not count as behind', async () => {
   const gateway = await restarted(5, () => 'a')
   gateway.broker.range = () => new Promise(() => {})
   const client = gateway.connect()
@@ -277,7 +277,7 @@ test('a session that is at the head once the broker has been waited for in vain 
   assert.equal(gateway.instruments.gateway.behind, 0)
 })
 
-test('nothing is looked for any more for a subscription, or a session, that has gone', async () => {
+test('a search ends when its subscription or session is gone', async () => {
   const gateway = await restarted(5, () => 'a')
   gateway.broker.away = true
   const [one, all] = [gateway.connect(), gateway.connect('poll')]
@@ -294,7 +294,7 @@ test('nothing is looked for any more for a subscription, or a session, that has 
   assert.deepEqual([one.kinds, all.kinds], [['welcome', 'unsubscribed'], []])
 })
 
-test('where the log is rewritten while last events are looked for, they are counted in the new one', async () => {
+test('last events are counted in the new log if the log is rewritten during the search', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 8192 })
   for (let i = 0; i < 1000; i++) gateway.publish('a.often', `${i}`)
   const client = gateway.connect()
@@ -305,7 +305,7 @@ test('where the log is rewritten while last events are looked for, they are coun
   assert.deepEqual([client.gaps, client.texts], [[], ['of the new log']])
 })
 
-test('`last` for several subjects of one request tells of a partition only what concerns those that are in it', async () => {
+test('`last` for several subjects of one request reports a gap of a partition only for the subjects in it', async () => {
   const broker = new ModelBroker('events', 2)
   const inPartition = (partition: number) =>
     ['a', 'b', 'c', 'd', 'e'].find((each) => partitionOf(each, 2) === partition)!
@@ -326,7 +326,7 @@ test('`last` for several subjects of one request tells of a partition only what 
   assert.deepEqual(poll.texts, ['new'])
 })
 
-test('what comes while the index is followed is not counted: as many are given as were asked for before it', async () => {
+test('events that arrive while the index is followed are not counted: the requested number before them is delivered', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), {}, { entries: 8192 })
   const [before, wanted] = [600, 300]
   for (let i = 0; i < before; i++) {
@@ -344,7 +344,7 @@ test('what comes while the index is followed is not counted: as many are given a
   )
 })
 
-test('`last` for several of one request tells down to where it was looked for each of them', async () => {
+test('`last` for several subjects of one request reports down to where it searched for each of them', async () => {
   const broker = new ModelBroker('events', 1)
   const ask = async (gateway: TestGateway) => {
     const poll = gateway.connect('poll')

@@ -13,7 +13,10 @@ const turn = () => new Promise((resolve) => setImmediate(resolve))
 
 const placesIn = ({ stream }: TestGateway) => stream.partitions.reduce((sum, { hub }) => sum + hub.size, 0)
 
-/** How many places are taken or left in each turn, until nothing changes any more. */
+/**
+ * Returns how many hub memberships are taken or left in each turn, until nothing changes any
+ * more.
+ */
 async function changes(gateway: TestGateway, from: number): Promise<number[]> {
   const seen = [Math.abs(placesIn(gateway) - from)]
   for (let before = placesIn(gateway); ; before = placesIn(gateway)) {
@@ -24,7 +27,7 @@ async function changes(gateway: TestGateway, from: number): Promise<number[]> {
   }
 }
 
-test('many subjects of one request join their partitions a slice at a time, and leave them so', async () => {
+test('many subjects of one request join and leave their partitions a slice at a time', async () => {
   const gateway = await start()
   const poll = gateway.connect('poll')
   poll.session.start(patterns, [])
@@ -37,7 +40,7 @@ test('many subjects of one request join their partitions a slice at a time, and 
   assert.ok(left[0]! <= slice, `${left[0]} in the turn of the end`)
 })
 
-test('nothing is given to a session that has ended, though it has not left all of its places', async () => {
+test('nothing is delivered to a session that has ended, even before it has left all hubs', async () => {
   const gateway = await start()
   const poll = gateway.connect('poll')
   poll.session.start(patterns, [])
@@ -49,7 +52,7 @@ test('nothing is given to a session that has ended, though it has not left all o
   assert.deepEqual([poll.texts, placesIn(gateway)], [[], 0])
 })
 
-test('what the last of many subjects missed is given, and what comes while they join, in order and once', async () => {
+test('events that the last of many subjects missed, and events that arrive while they join, are delivered in order and once', async () => {
   for (const transport of ['poll', 'sse'] as const) {
     const gateway = await start()
     const last = `${patterns.at(-1)!.slice(0, -1)}x`
@@ -72,7 +75,7 @@ test('what the last of many subjects missed is given, and what comes while they 
   }
 })
 
-test('partitions that come while many subjects join are told and read, as if all had joined before', async () => {
+test('partitions that are added while many subjects join are reported and read, as if all had joined before', async () => {
   const gateway = await start()
   const poll = gateway.connect('poll')
   poll.session.start(patterns, [])

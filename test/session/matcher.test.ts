@@ -8,7 +8,7 @@ import { subjectBytes } from '../../src/subject/bytes.ts'
 import { isPattern } from '../../src/subject/subject.ts'
 import { smallWindow } from '../model/window.ts'
 
-/** The first letter's code: subjects that begin alike share a hash. */
+/** Hashes to the first letter's code: subjects with the same first letter share a hash. */
 const hashOf = (subject: string) => subject.charCodeAt(0)
 
 function windowOf(subjects: readonly string[], payloadBytes = 65_536): Window {
@@ -47,7 +47,7 @@ function wanted(matcher: Matcher, window: Window, offset: number, look = plenty(
   return offsets
 }
 
-test('subjects that share a hash share a chain, and each gets its own records only', () => {
+test('subjects that share a hash share a chain, and each gets only its own records', () => {
   const window = windowOf(['aa', 'ab', 'b', 'aa', 'ab', 'ab', 'aa'])
   assert.deepEqual(wanted(matcherOf('aa'), window, 0), [0, 3, 6])
   assert.deepEqual(wanted(matcherOf('ab'), window, 2), [4, 5])
@@ -76,19 +76,19 @@ test('a subject with very many records is scanned for in slices instead of walke
   assert.deepEqual(wanted(matcher, window, 4999), [4999, 5000])
 })
 
-test('a slice ends where it may look no further, among others of the same hash too', () => {
+test('a slice ends when its budget is used up, also among other subjects of the same hash', () => {
   const window = windowOf(['aa', ...new Array<string>(100).fill('ab'), 'aa'])
   assert.deepEqual(wanted(matcherOf('aa'), window, 1, { left: 10, stoppedAt: 0 }), [-11])
 })
 
-test('a slice is shorter where each record is held against many patterns', () => {
+test('a slice is shorter if each record is matched against many patterns', () => {
   const window = windowOf(new Array<string>(200).fill('a'))
   const slice = { left: 128, stoppedAt: 0 }
   assert.deepEqual(wanted(matcherOf('z.*'), window, 0, { ...slice }), [-128])
   assert.deepEqual(wanted(matcherOf(...new Array<string>(320).fill('z.*')), window, 0, { ...slice }), [-12])
 })
 
-test('the more subjects the index is asked for, the less deep it is looked into for each', () => {
+test('the more subjects are looked up in the index, the fewer steps each may take', () => {
   const letters = [...'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678']
   const window = windowOf(['!', ...Array.from({ length: 100 }, () => letters).flat()], 1 << 24)
   let steps = 0

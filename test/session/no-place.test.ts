@@ -4,7 +4,10 @@ import { RoutingTable } from '../../src/routing/table.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
 
-/** A gateway whose route names partitions: `a.5` and what is behind it has the last one alone. */
+/**
+ * A gateway whose route names partitions: `a.5` and the subjects under it are in the last one
+ * only.
+ */
 async function ranged(partitions: number): Promise<TestGateway> {
   const gateway = await TestGateway.start(new ModelBroker('events', partitions))
   const ranges = [
@@ -18,7 +21,7 @@ async function ranged(partitions: number): Promise<TestGateway> {
   return gateway
 }
 
-test('a subject whose partition is no more is refused, and all others go on', async () => {
+test('a subject whose partition no longer exists is refused, and all others go on', async () => {
   const gateway = await ranged(3)
   const [both, shared, pattern] = [gateway.connect(), gateway.connect('poll'), gateway.connect()]
   both.subscribe(1, 'a.7')

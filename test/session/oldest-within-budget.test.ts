@@ -6,12 +6,15 @@ import { smallWindow } from '../model/window.ts'
 
 const [rare, often] = [1, 2]
 const eventBytes = 84
-/** With the ring's header. */
+/** Including the ring's header. */
 const recordBytes = 104
 const inMemory = 10
 const chunkBytes = 1000
 
-/** 1,000 records, of which the index has the last 512 and the memory the last ten; each hundredth is of the rare subject. */
+/**
+ * 1,000 records, of which the last 512 are in the index and the last ten in memory; every
+ * hundredth is of the rare subject.
+ */
 function windowOf(): Window {
   const window = smallWindow({
     payloadBytes: inMemory * recordBytes,
@@ -36,18 +39,18 @@ function windowOf(): Window {
   return window
 }
 
-test('who wants whatever there is comes as far back as its bytes of what is in memory on average', () => {
+test('a reader of all records reaches back as far as its bytes suffice at the average record size in memory', () => {
   const window = windowOf()
   assert.equal(oldestWithinBudget(window, undefined, 100 * recordBytes, chunkBytes), 890)
   assert.equal(oldestWithinBudget(window, undefined, 2000 * recordBytes, chunkBytes), 0)
 })
 
-test('nothing left reaches to what is in memory', () => {
+test('a spent budget reaches back to the window only', () => {
   assert.equal(oldestWithinBudget(windowOf(), undefined, 0, chunkBytes), 990)
   assert.equal(oldestWithinBudget(windowOf(), [rare], -5, chunkBytes), 990)
 })
 
-test('a rare subject costs a chunk a record as far as the index knows it, and the log as it is below', () => {
+test('a rare subject costs a chunk a record as far as the index reaches, and the whole log below', () => {
   const window = windowOf()
   assert.equal(oldestWithinBudget(window, [rare], 3 * chunkBytes, chunkBytes), 601, 'records 900, 800 and 700 are read')
   const left = 10 * recordBytes
@@ -58,7 +61,7 @@ test('a rare subject costs a chunk a record as far as the index knows it, and th
   )
 })
 
-test('a subject that is all there is costs what the log does', () => {
+test('a subject of all records costs as much as the log', () => {
   assert.equal(oldestWithinBudget(windowOf(), [often], 100 * recordBytes, chunkBytes), 890)
 })
 

@@ -5,7 +5,7 @@ import { decodeToken, encodePosition } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { TestGateway } from './harness.ts'
 
-/** A broker that says where its log ends as the test has it, one end a question; then where it does. */
+/** A broker that returns given ends of its log, one a query, and then the actual one. */
 class Telling extends ModelBroker {
   readonly ends: number[] = []
 
@@ -15,7 +15,7 @@ class Telling extends ModelBroker {
   }
 }
 
-/** A gateway at offset 50, and who comes to it with a position at 80. */
+/** A gateway at offset 50, and a reader with a position at 80. */
 async function gatewayAt50() {
   const broker = new Telling('events', 1)
   const gateway = await TestGateway.start(broker)
@@ -29,7 +29,7 @@ async function gatewayAt50() {
   return { gateway, broker, come }
 }
 
-test('who is ahead is told once the broker has said twice that its log ends below, and goes on at the higher end', async () => {
+test('a reader ahead gets a gap once the broker has said twice that its log ends below, and goes on at the higher end', async () => {
   const { gateway, broker, come } = await gatewayAt50()
   const client = come()
   broker.ends.push(50, 70)
@@ -42,7 +42,7 @@ test('who is ahead is told once the broker has said twice that its log ends belo
   )
 })
 
-test('who came between the two questions is not judged by them', async () => {
+test('a reader that came between the two queries is not judged by them', async () => {
   const { gateway, come } = await gatewayAt50()
   const first = come()
   await gateway.clock.advance(1000)

@@ -3,7 +3,7 @@ import test from 'node:test'
 import type { SubscribeOptions } from '../../src/wire/frames.ts'
 import { settled, TestGateway } from './harness.ts'
 
-test('what a policy leaves out is a gap with its reason and count', async () => {
+test('events that a policy leaves out are a gap with its reason and count', async () => {
   const gateway = await TestGateway.start()
   const before = gateway.stream.partitions[0]!.tokenAt(0)
   gateway.publish('a', '1', { ttlMs: 1000 })
@@ -26,7 +26,7 @@ test('what a policy leaves out is a gap with its reason and count', async () => 
   assert.deepEqual(await shown({ policy: 'latest' }), ['ttl 0-0: 1 true 1', 'latest 1-4: 3 true 1', '5'])
 })
 
-test('a session with several subscriptions says whom an event was left out for, and one that wants all gets all', async () => {
+test('a session with several subscriptions names those that an event was left out for, and a lossless one gets all events', async () => {
   const gateway = await TestGateway.start()
   const client = gateway.connect()
   client.ask(1, 'a', { policy: 'latest' })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { Pump, type Runnable } from '../../src/session/pump.ts'
 
-/** A pump whose turns a test runs, on a clock that slices move. */
+/** A pump whose turns a test runs, on a clock that slices advance. */
 class Bench {
   nowMs = 0
   readonly ran: string[] = []
@@ -14,7 +14,7 @@ class Bench {
   })
   #next: (() => void) | undefined
 
-  /** Works for `slices` slices of `sliceMs` each. */
+  /** Adds work of `slices` slices of `sliceMs` each. */
   work(name: string, slices: number, sliceMs: number): void {
     let left = slices
     const item: Runnable = {
@@ -28,7 +28,7 @@ class Bench {
     this.pump.add(item)
   }
 
-  /** Returns who ran. */
+  /** Returns the items that ran. */
   turn(): string {
     this.ran.length = 0
     const task = this.#next
@@ -38,20 +38,20 @@ class Bench {
   }
 }
 
-test('a turn ends after half a millisecond, whoever waits, and the others have the next ones', () => {
+test('a turn ends after half a millisecond, even with items left, and these have the next turns', () => {
   const bench = new Bench()
   for (const name of ['a', 'b', 'c']) bench.work(name, 2, 0.3)
   assert.deepEqual([bench.turn(), bench.turn(), bench.turn(), bench.turn()], ['ab', 'ca', 'bc', ''])
 })
 
-test('one slice that takes long ends its turn', () => {
+test('a long slice ends its turn', () => {
   const bench = new Bench()
   bench.work('a', 1, 50)
   bench.work('b', 1, 0)
   assert.deepEqual([bench.turn(), bench.turn()], ['a', 'b'])
 })
 
-test('a turn is bounded in slices where time stands still, and nobody is left out', () => {
+test('a turn is bounded in slices if the clock stands still, and no item is skipped', () => {
   const bench = new Bench()
   for (let i = 0; i < 5000; i++) bench.work('x', 1, 0)
   let ran = 0
@@ -64,7 +64,7 @@ test('a turn is bounded in slices where time stands still, and nobody is left ou
   assert.equal(bench.pump.length, 0)
 })
 
-test('a round is over when all that waited had a slice, and not before', () => {
+test('a round is over when everything queued has had a slice, and not before', () => {
   const bench = new Bench()
   for (const name of ['a', 'b', 'c']) bench.work(name, 9, 0.3)
   bench.pump.afterRound(() => bench.ran.push('!'))

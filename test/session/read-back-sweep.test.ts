@@ -11,14 +11,17 @@ import { StreamInstruments } from '../../src/telemetry/instruments.ts'
 import { ManualClock } from '../model/clock.ts'
 import { quiet } from './harness.ts'
 
-/** Offsets that one read brings. */
+/** Number of offsets in one read. */
 const perRead = 100
 const readMs = 20
 
-/** Read-back of a log without end, whose reads take their time; a waiter goes on from `next` to `until` by the chunks that it gets. */
+/**
+ * Read-back of an endless log with reads that take time. A waiter moves from `next` to `until` by
+ * the chunks that it gets.
+ */
 class Bench {
   readonly clock = new ManualClock()
-  /** Where each read started. */
+  /** Start offset of each read. */
   readonly reads: number[] = []
   readonly instruments = new StreamInstruments('events')
   readonly readBack: ReadBack
@@ -53,7 +56,7 @@ class Bench {
       if (waiter.next < until) readBack.want(waiter)
     }
     const feed = this.#feed as unknown as PartitionFeed
-    // Where it brought nothing, its turn comes later.
+    // If the chunk does not help, its turn comes later.
     const resume = () => (this.failing ? void this.clock.after(0, go) : go())
     const waiter = { feed, next: from, resume, passTo() {} } satisfies ReadBackWaiter
     go()
@@ -67,7 +70,7 @@ const upTo = (from: number, to: number) => {
   return froms
 }
 
-test('a sweep goes on upwards, and who comes below it has the next one', async () => {
+test('a sweep continues upwards, and waiters that arrive below it get the next one', async () => {
   const bench = new Bench()
   bench.wait(1000, 3000)
   await bench.clock.advance(200)
@@ -78,7 +81,7 @@ test('a sweep goes on upwards, and who comes below it has the next one', async (
   assert.deepEqual(bench.reads, [...upTo(1000, 3000), ...upTo(0, 500)])
 })
 
-test('who comes below a sweep that has just begun is taken along', async () => {
+test('waiters that arrive below a sweep that has just begun are served by it', async () => {
   const bench = new Bench()
   bench.wait(1000, 2000)
   await bench.clock.advance(25)
@@ -87,7 +90,7 @@ test('who comes below a sweep that has just begun is taken along', async () => {
   assert.deepEqual(bench.reads, [1000, 1100, ...upTo(0, 2000)])
 })
 
-test('a crowd that goes on coming has a sweep a second, and someone alone needs not wait', async () => {
+test('a crowd that keeps arriving has a sweep a second, and a single waiter does not wait', async () => {
   const readsOf = async (clients: number) => {
     const bench = new Bench()
     for (let i = 0; i < clients; i++) {
@@ -107,7 +110,7 @@ test('a crowd that goes on coming has a sweep a second, and someone alone needs 
   )
 })
 
-test('who has waited for two seconds is read for next, and the sweep goes on from there', async () => {
+test('the next read is for a waiter that has waited for two seconds, and the sweep continues from there', async () => {
   const bench = new Bench()
   bench.wait(1000, 100_000)
   await bench.clock.advance(500)
@@ -121,7 +124,7 @@ test('who has waited for two seconds is read for next, and the sweep goes on fro
   assert.ok(bench.reads[at + 5]! > 5000, 'and then on, where it was')
 })
 
-test('a read is charged what it brought, however much it may have brought', async () => {
+test('a read is charged its actual bytes, not its maximum', async () => {
   const bench = new Bench({ bytesPerSecond: 1000 })
   bench.bytesPerRead = 100
   bench.wait(0, 100_000)

@@ -8,7 +8,7 @@ import { settled, TestGateway } from './harness.ts'
 const dataBytes = 100
 
 interface Setting {
-  /** Records that the window's index has, and those of them that are in memory, about. */
+  /** Approximate records in the window's index, and in memory. */
   readonly indexed?: number
   readonly inMemory?: number
 }
@@ -34,7 +34,7 @@ const counted = (gateway: TestGateway) => gateway.instruments.stream('events')
 const tokenOf = (gateway: TestGateway, offset: number) =>
   encodePosition({ ...feedOf(gateway).positionAt(offset), generation: -1 })
 
-/** `count` events, over so many subjects in turn: s0, s1, ... */
+/** Writes `count` events, over the subjects s0, s1, ... in turn. */
 function publish(gateway: TestGateway, count: number, subjects = 1): void {
   for (let i = 0; i < count; i++) gateway.publish(`s${i % subjects}`, `${i}`.padEnd(dataBytes, '.'))
 }
@@ -56,7 +56,7 @@ async function patiently(): Promise<void> {
   for (let i = 0; i < 60; i++) await settled()
 }
 
-test('a herd that comes back at once costs each stretch of the log once, whatever subjects they follow', async () => {
+test('a herd that returns at once costs one read of each stretch of the log, whatever its subjects', async () => {
   const [count, subjects, clients] = [2000, 50, 300]
   for (const indexed of [64, 4096]) {
     const gateway = await start({ chunkBytes: 16_384 }, { indexed })
@@ -70,7 +70,7 @@ test('a herd that comes back at once costs each stretch of the log once, whateve
   }
 })
 
-test('more than its bytes a second is not read, and the time for which somebody waited is counted', async () => {
+test('reads stay within the bytes a second, and the time with waiters is counted', async () => {
   const gateway = await start({ chunkBytes: 4096, bytesPerSecond: 8192 })
   publish(gateway, 1000)
   const client = cameBack(gateway, 's0', 0)
@@ -88,7 +88,7 @@ test('more than its bytes a second is not read, and the time for which somebody 
   assert.deepEqual(got(client), upTo(0, 1000))
 })
 
-test('nothing is read back for who has gone while it waited', async () => {
+test('nothing is read back for a client that left while it waited', async () => {
   const gateway = await start({ chunkBytes: 4096, bytesPerSecond: 4096 })
   publish(gateway, 300)
   const client = cameBack(gateway, 's0', 0)
@@ -101,7 +101,7 @@ test('nothing is read back for who has gone while it waited', async () => {
   assert.equal(gateway.broker.ranges, ranges)
 })
 
-test('a subscription that queues behind one that waits for read-back has its turn once that one is gone', async () => {
+test('a subscription queued after one that waits for read-back has its turn once that one is gone', async () => {
   const gateway = await start({ chunkBytes: 4096, bytesPerSecond: 1 })
   publish(gateway, 300, 2)
   const client = cameBack(gateway, 's0', 0)
@@ -113,7 +113,7 @@ test('a subscription that queues behind one that waits for read-back has its tur
   assert.deepEqual(client.kinds.slice(-3), ['delivery', 'delivery', 'live'])
 })
 
-test('what is too old is told as one gap, and what is young enough is given', async () => {
+test('records that are too old are one gap, and those young enough are delivered', async () => {
   const gateway = await start({ maxAgeMs: 60_000 })
   const nowMs = gateway.clock.nowUs() / 1000
   gateway.broker.nowMs = nowMs - 120_000
@@ -128,7 +128,7 @@ test('what is too old is told as one gap, and what is young enough is given', as
   assert.equal(client.kinds.at(-1), 'live')
 })
 
-test('how far back the old log was young enough says nothing of the one that took its place', async () => {
+test('the age floor of a log says nothing about its successor', async () => {
   const gateway = await start({ maxAgeMs: 60_000 })
   const nowMs = gateway.clock.nowUs() / 1000
   gateway.broker.nowMs = nowMs - 120_000
@@ -144,7 +144,7 @@ test('how far back the old log was young enough says nothing of the one that too
   assert.deepEqual([client.gaps, got(client)], [[], upTo(10, 300)])
 })
 
-test('how far back a log was young enough says nothing of what it was rewritten with', async () => {
+test('the age floor of a log says nothing about the records it was rewritten with', async () => {
   const gateway = await start({ maxAgeMs: 60_000 })
   const nowMs = gateway.clock.nowUs() / 1000
   gateway.broker.nowMs = nowMs - 120_000
@@ -160,7 +160,7 @@ test('how far back a log was young enough says nothing of what it was rewritten 
   assert.deepEqual([client.gaps, got(client)], [[], upTo(10, 300)])
 })
 
-test('age is no matter for what is in memory, nor for who missed nothing', async () => {
+test('age does not matter for records in memory, nor for clients that missed nothing', async () => {
   const gateway = await start({ maxAgeMs: 60_000, chunks: 1 }, { indexed: 1024 })
   const nowMs = gateway.clock.nowUs() / 1000
   gateway.broker.nowMs = nowMs - 50_000
@@ -185,7 +185,7 @@ test('age is no matter for what is in memory, nor for who missed nothing', async
   assert.equal(got(recent).length, 101 - tail)
 })
 
-test('a session gets the newest of what its bytes suffice for, and is told of the rest before', async () => {
+test('a session gets the newest records that its budget suffices for, after a gap for the rest', async () => {
   const gateway = await start({ maxBytesPerSession: 30_000 })
   publish(gateway, 1000)
   const client = cameBack(gateway, 's0', 100)
@@ -200,14 +200,15 @@ test('a session gets the newest of what its bytes suffice for, and is told of th
   assert.ok(bytes > 29_000 && bytes < 31_000, `${bytes} bytes below what is in memory`)
 })
 
-test('each session is charged for itself, whoever had a chunk read; one that has spent all is given what is in memory', async () => {
+test('each session is charged separately, whoever caused the read; one that has spent its budget gets the records in memory', async () => {
   const gateway = await start({ maxBytesPerSession: 30_000, chunks: 64 })
   publish(gateway, 1000)
   const clients = [cameBack(gateway, 's0', 900), cameBack(gateway, 's0', 900), cameBack(gateway, 's0', 900)]
   await patiently()
   for (const client of clients) {
     assert.deepEqual([client.gaps, got(client)], [[], upTo(900, 1000)])
-    // Another ref of the same session, over the same stretch: what is left does not suffice for it.
+    // Another ref of the same session over the same stretch: the remaining budget does not
+    // suffice for it.
     client.subscribe(2, '*', tokenOf(gateway, 800))
   }
   await patiently()
@@ -226,7 +227,7 @@ test('each session is charged for itself, whoever had a chunk read; one that has
   }
 })
 
-test('a session is charged what its chunks hold, not what they might', async () => {
+test('a session is charged the bytes in its chunks, not their capacity', async () => {
   const gateway = await start({ maxBytesPerSession: 30_000, chunkBytes: 16_384 })
   publish(gateway, 200)
   const client = gateway.connect()
@@ -255,7 +256,7 @@ test('a session that falls behind again is measured again', async () => {
   assert.ok(to < feedOf(gateway).window.tail - 50, 'and more than what is in memory')
 })
 
-test('a part of what is in memory is read along, so that it need not be asked for when it leaves', async () => {
+test('a read includes some records that are in memory, so that they need not be read again when they leave', async () => {
   const gateway = await start({ chunkBytes: 16_384 }, { inMemory: 32 })
   publish(gateway, 40)
   const { tail, head } = feedOf(gateway).window
@@ -265,7 +266,7 @@ test('a part of what is in memory is read along, so that it need not be asked fo
   assert.ok(chunkRecords > 2 + (head - tail) / 8 && chunkRecords < head - tail, `${chunkRecords} of ${head - tail}`)
 })
 
-test('rare events that the index knows are given from as far back, for a chunk each', async () => {
+test('rare events that the index knows are delivered from as far back as it reaches, at the cost of a chunk each', async () => {
   const gateway = await start({ maxBytesPerSession: 12_000, chunkBytes: 2048 }, { indexed: 2048 })
   publish(gateway, 1000, 250)
   const client = cameBack(gateway, 's3', 0)
@@ -273,7 +274,7 @@ test('rare events that the index knows are given from as far back, for a chunk e
   assert.deepEqual([client.gaps, got(client)], [[], [3, 253, 503, 753]])
 })
 
-test('a pattern looks at no more records in a slice than anyone else, also where it matches none', async () => {
+test('a pattern examines no more records in a slice than other readers, even if it matches none', async () => {
   const gateway = await start({ chunkBytes: 16_384 }, { indexed: 4096, inMemory: 2048 })
   publish(gateway, 2000)
   const client = cameBack(gateway, 'other.*', 0)
@@ -289,7 +290,7 @@ test('a pattern looks at no more records in a slice than anyone else, also where
   assert.ok(before >= 2000 && slices >= 15, `${before} in ${slices} slices`)
 })
 
-test('what is of another history than this gateway has seen there is not given before its tail has noticed', async () => {
+test('records of another history than this gateway has read are not delivered before its tail has noticed', async () => {
   const gateway = await start({ chunkBytes: 4096 })
   publish(gateway, 200)
   gateway.broker.rewriteUnheard(0, 150)
@@ -301,7 +302,9 @@ test('what is of another history than this gateway has seen there is not given b
 })
 
 for (const generations of ['ranges', 'times'] as const) {
-  /** A gateway that begins at the head of a log of so many records, and has read nothing of them. */
+  /**
+   * A gateway that begins at the head of a log of this many records, and has read none of them.
+   */
   const behind = async (count: number) => {
     const broker = new ModelBroker('events', 1)
     broker.generations = generations
@@ -316,7 +319,7 @@ for (const generations of ['ranges', 'times'] as const) {
     }
   }
 
-  test(`what is younger than the index, and lies below it, is not given before the tail has noticed (${generations})`, async () => {
+  test(`records younger than the index but below it are not delivered before the tail has noticed (${generations})`, async () => {
     const gateway = await behind(200)
     write(gateway, 10)
     gateway.broker.nowMs += 1000
@@ -334,7 +337,7 @@ for (const generations of ['ranges', 'times'] as const) {
     assert.deepEqual(told[0], ['rewritten', 20])
   })
 
-  test(`what a log has that ends below what was read of it is not given before the tail has noticed (${generations})`, async () => {
+  test(`records of a log that ends below the records read of it are not delivered before the tail has noticed (${generations})`, async () => {
     const gateway = await behind(100)
     gateway.broker.cut(0, 60)
     const client = cameBack(gateway, 's0', 20)
@@ -344,7 +347,7 @@ for (const generations of ['ranges', 'times'] as const) {
   })
 }
 
-test('a clock of the server that was set back holds nothing back', async () => {
+test('a server clock that was set back delays nothing', async () => {
   const broker = new ModelBroker('events', 1)
   broker.generations = 'times'
   const gateway = await start({ chunkBytes: 4096 }, {}, broker)

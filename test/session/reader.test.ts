@@ -8,7 +8,7 @@ import { smallPool } from '../model/window.ts'
 const account = { charge() {}, give() {} }
 const owner = { account, wake() {}, gapsPending() {}, watchParked() {} } as unknown as ReaderOwner
 
-/** A partition whose head is 8, in history 3, and of which nothing is in memory. */
+/** A partition with head 8 in generation 3, and no records in memory. */
 function emptyFeed(): PartitionFeed {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
   const instruments = new Instruments().stream('events')
@@ -17,7 +17,7 @@ function emptyFeed(): PartitionFeed {
   return feed
 }
 
-test('when another log begins, each reader stands where its client stood in the old one, with the history that is known there', () => {
+test('when another log begins, each reader keeps the position of its client in the old one, with the generation known there', () => {
   const feed = emptyFeed()
   const reader = (offset: number, generation: number) => new Reader(owner, { feed, offset, gaps: [], generation })
   const [atHead, ahead, behind] = [reader(8, -1), reader(12, 7), reader(5, 2)]
@@ -33,7 +33,7 @@ test('when another log begins, each reader stands where its client stood in the 
   )
 })
 
-test('until a client that is ahead is told that the log was rewritten, its position is of the history that it was of', () => {
+test('until a client ahead of the head gets the gap of a rewrite, its position keeps its generation', () => {
   const feed = emptyFeed()
   const reader = new Reader(owner, { feed, offset: 12, gaps: [], generation: 3 })
   reader.queue()

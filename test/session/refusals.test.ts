@@ -7,7 +7,7 @@ import { encodeToken } from '../../src/wire/token.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
 
-test('subscriptions beyond the limit, bad refs and bad subjects are refused, and the rest goes on', async () => {
+test('subscriptions beyond the limit, bad refs and bad subjects are refused, and the others go on', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxSubscriptions: 2 })
   const client = gateway.connect()
   client.subscribe(1, 'a')
@@ -24,7 +24,7 @@ test('subscriptions beyond the limit, bad refs and bad subjects are refused, and
   assert.deepEqual(client.texts, ['still there'])
 })
 
-test('a frame that could not be read is refused under its ref, where it has one', async () => {
+test('a frame that cannot be decoded is refused under its ref, if it has one', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1))
   const client = gateway.connect()
   client.session.refuse(new BadFrame('subscribe.subject: expected a string, got 5', 7))
@@ -33,7 +33,7 @@ test('a frame that could not be read is refused under its ref, where it has one'
   assert.deepEqual(refs, [7, undefined])
 })
 
-test('a client that does not stop being refused is closed', async () => {
+test('a client whose frames keep being refused is closed', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxErrors: 5 })
   const client = gateway.connect()
   for (let i = 0; i < 9; i++) client.subscribe(1, '')
@@ -41,7 +41,7 @@ test('a client that does not stop being refused is closed', async () => {
   assert.equal(client.ended?.code, 'too_many_errors')
 })
 
-test('refused frames end a session only where they follow each other', async () => {
+test('refused frames end a session only if they are consecutive', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxErrors: 5 })
   const client = gateway.connect()
   for (let i = 0; i < 20; i++) {
@@ -52,7 +52,7 @@ test('refused frames end a session only where they follow each other', async () 
   assert.equal(client.kinds.filter((kind) => kind === 'error').length, 80)
 })
 
-test('answers to a client whose socket is full come when it drains, in order and before events', async () => {
+test('answers to a client whose socket is full are sent when it drains, in order and before events', async () => {
   for (const refuses of [false, true]) {
     const gateway = await TestGateway.start()
     const client = gateway.connect()
@@ -72,7 +72,7 @@ test('answers to a client whose socket is full come when it drains, in order and
   }
 })
 
-test('a client that asks without reading is closed at a bound', async () => {
+test('a client that sends requests without reading is closed at a bound', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxWaitingFrames: 10 })
   const client = gateway.connect()
   client.room = 1
@@ -81,7 +81,7 @@ test('a client that asks without reading is closed at a bound', async () => {
   assert.equal(client.ended?.code, 'overloaded')
 })
 
-test('a client that asks for long answers without reading is closed at a bound of bytes', async () => {
+test('a client that requests long answers without reading is closed at a bound in bytes', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxSessionBytes: 20_000 })
   const client = gateway.connect()
   client.room = 1
@@ -92,7 +92,7 @@ test('a client that asks for long answers without reading is closed at a bound o
   assert.equal(client.ended?.code, 'overloaded')
 })
 
-test('mistakes that are spread over the life of a session end it in the end, refusals that may pass do not', async () => {
+test('mistakes spread over the life of a session eventually end it, and temporary refusals do not', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxErrors: 5, maxMistakes: 20 })
   const patient = gateway.connect()
   const client = gateway.connect()
@@ -110,7 +110,7 @@ test('mistakes that are spread over the life of a session end it in the end, ref
   assert.deepEqual([refused?.count, refused?.last], [1, client.peer])
 })
 
-test('who is refused by a limit of a session is counted by its address', async () => {
+test('a refusal by a session limit is counted by the address of the client', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1), { maxSubscriptions: 1 })
   const client = gateway.connect()
   for (let ref = 1; ref <= 3; ref++) client.subscribe(ref, 'a')
@@ -118,4 +118,30 @@ test('who is refused by a limit of a session is counted by its address', async (
   const { refusals } = gateway.instruments.gateway
   assert.deepEqual([refusals.counts().maxSubscriptions, refusals.counts().unsubscribed], [2, 1])
   assert.equal(refusals.rows().find(({ limit }) => limit === 'maxSubscriptions')!.last, client.peer)
+})
+
+test('a stream that the broker refuses for good is refused to clients as that, also before it was ever served, until it is taken', async () => {
+  const refused = ['stream_unusable', 'bad_request', 'broker_unavailable'] as const
+  for (const code of refused) {
+    const broker = new ModelBroker('events', 1)
+    const gateway = new TestGateway(broker)
+    const describe = broker.describe.bind(broker)
+    broker.describe = () => Promise.reject(new CarillonError(code, 'no'))
+    await gateway.feeds.start()
+    const client = gateway.connect()
+    client.subscribe(1, 'a')
+    const codes = () => client.frames.flatMap((frame) => ('error' in frame ? [frame.error.code] : []))
+    const isPassing = code === 'broker_unavailable'
+    assert.deepEqual(codes(), [isPassing ? code : 'stream_unusable'])
+    assert.equal(gateway.feeds.known, !isPassing)
+    broker.describe = () => Promise.reject(new CarillonError('broker_unavailable', 'not now'))
+    await gateway.clock.advance(1000)
+    client.subscribe(1, 'a')
+    assert.deepEqual(codes().slice(1), ['broker_unavailable'])
+    broker.describe = describe
+    await gateway.clock.advance(1000)
+    client.subscribe(1, 'a')
+    gateway.publish('a', 'now')
+    assert.deepEqual([codes().length, client.texts], [2, ['now']])
+  }
 })

@@ -5,7 +5,7 @@ import { ModelBroker } from '../model/broker.ts'
 import { settled } from '../model/clock.ts'
 import { TestGateway } from './harness.ts'
 
-/** Appends an event to the partition that is not its subject's, or to the one that is. */
+/** Appends an event to its subject's partition, or to another one. */
 function append(broker: ModelBroker, subject: string, text: string, partition: number): number {
   const value = encodeEvent({ subject, id: text, contentType: 'text/plain', data: Buffer.from(text) })
   const offset = broker.append(partition, Buffer.from(subject), Buffer.from(value))
@@ -13,7 +13,9 @@ function append(broker: ModelBroker, subject: string, text: string, partition: n
   return offset
 }
 
-/** Two partitions, of which `a` is in the first; of 40 records of `a` the odd ones are in the other one. */
+/**
+ * Two partitions; `a` belongs to the first, and of its 40 records the odd ones are in the other.
+ */
 async function halfMisrouted() {
   const broker = new ModelBroker('events', 2)
   const { routing } = new TestGateway(broker)
@@ -26,7 +28,7 @@ const readAll = async () => {
   for (let i = 0; i < 20; i++) await settled()
 }
 
-test('records that were in the log before the gateway are counted and kept where they are rejected, each once', async () => {
+test('rejected records from before the start of the gateway are counted and kept, each once', async () => {
   const { broker, home } = await halfMisrouted()
   const gateway = await TestGateway.start(broker, {}, { fill: { ageMs: 3_600_000, budgetMs: 5000 } })
   const { rejected: skipped } = gateway.stream.instruments
@@ -39,7 +41,7 @@ test('records that were in the log before the gateway are counted and kept where
   assert.equal(said.length, 1, 'one line says it of all')
   assert.match(
     said[0]!,
-    /^20 records from before the start skipped \(misrouted\), the last one at stream events, partition \d, offset 19: it is not in its subject/,
+    /^20 records from before the start skipped \(misrouted\), the last one at stream events, partition \d, offset 19: it is not in its subject's partition/,
   )
   for (let i = 0; i < 2; i++) {
     gateway.connect().subscribe(1, '>', 'earliest')
@@ -50,7 +52,7 @@ test('records that were in the log before the gateway are counted and kept where
   assert.equal(gateway.rejected.total, 21)
 })
 
-test('what a client is the first to read back is counted then, and not again by the next one', async () => {
+test('a rejected record that a client is the first to read back is counted then, and not again for the next client', async () => {
   const { broker } = await halfMisrouted()
   const gateway = await TestGateway.start(broker, {}, { readBack: { chunkBytes: 64, chunks: 1 } })
   assert.equal(gateway.rejected.total, 0)
@@ -63,7 +65,7 @@ test('what a client is the first to read back is counted then, and not again by 
   }
 })
 
-test('what the tail rejected is not counted again when it is read back; a log that was created again counts anew', async () => {
+test('a record that the tail rejected is not counted again when it is read back; a re-created log counts again', async () => {
   const broker = new ModelBroker('events', 2)
   const gateway = await TestGateway.start(broker, {}, { entries: 4, readBack: { chunkBytes: 64, chunks: 1 } })
   const away = 1 - gateway.routing.place('a', () => 2).partition!

@@ -4,7 +4,10 @@ import type { Offsets } from '../../src/source/source.ts'
 import { ModelBroker } from '../model/broker.ts'
 import { settled, TestGateway } from './harness.ts'
 
-/** Starts for which the broker is asked, where the log becomes another one between its answer and the session that waits for it. */
+/**
+ * Starts for which the broker is asked, where the log is replaced between its answer and the
+ * waiting session.
+ */
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => `${i}`)
 
@@ -13,7 +16,7 @@ async function begun(transport: 'websocket' | 'poll', after: string, answer: 'of
   const gateway = await TestGateway.start(broker)
   for (let i = 0; i < 10; i++) gateway.publish('a', `old ${i}`)
   broker.retain(0, 6)
-  // The first answer is on its way for long.
+  // The first answer takes long.
   const { promise, resolve } = Promise.withResolvers<void>()
   const asked = broker[answer].bind(broker) as (...args: unknown[]) => Promise<Offsets & number>
   let calls = 0
@@ -36,7 +39,7 @@ async function begun(transport: 'websocket' | 'poll', after: string, answer: 'of
 }
 
 for (const transport of ['websocket', 'poll'] as const) {
-  test(`an answer about a log that was deleted meanwhile says nothing of the one that took its place: ${transport}`, async () => {
+  test(`an answer about a log that was deleted meanwhile does not apply to its successor: ${transport}`, async () => {
     const { broker, gateway, client, come } = await begun(transport, '@1970-01-01T00:30:00Z', 'offsetAt')
     broker.recreate()
     for (const text of texts(14)) gateway.publish('a', text)
@@ -56,7 +59,7 @@ for (const transport of ['websocket', 'poll'] as const) {
     assert.deepEqual(client.texts, texts(14))
   })
 
-  test(`an offset by time counts anew where the log was rewritten meanwhile: ${transport}`, async () => {
+  test(`an offset by time is looked up again if the log was rewritten meanwhile: ${transport}`, async () => {
     const { broker, gateway, client, come } = await begun(transport, '@1970-01-01T00:30:00Z', 'offsetAt')
     broker.nowMs = 1_800_000
     broker.rewrite(0, 5)

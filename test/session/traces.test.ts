@@ -31,7 +31,7 @@ test('a sampled event is traced to each of its live deliveries', async () => {
   assert.equal(process!.attributes['messaging.message.id'], 'one')
 })
 
-test('an event without a sampled traceparent leaves no span, and one behind a sampled one neither', async () => {
+test('an event without a sampled traceparent leaves no span, even after a sampled one', async () => {
   const { gateway, spans, publish } = await tracedGateway()
   gateway.connect().subscribe(1, 'a')
   publish('one')
@@ -54,7 +54,7 @@ test('a sampled event that nobody wanted has a process span and no delivery', as
   )
 })
 
-test('what a full socket did not take is traced when it does', async () => {
+test('an event that a full socket refused is traced when the socket accepts it', async () => {
   const { gateway, spans, publish } = await tracedGateway()
   const client = gateway.connect()
   client.subscribe(1, 'a')
@@ -72,7 +72,7 @@ test('what a full socket did not take is traced when it does', async () => {
   assert.equal(late.spanContext().traceId, traceId)
 })
 
-test('what is read back from the broker is traced too', async () => {
+test('events read back from the broker are traced too', async () => {
   const { gateway, spans, publish } = await tracedGateway()
   publish('old', traceparent)
   for (let i = 0; i < 200; i++) publish(`filler ${i}`)
@@ -86,7 +86,7 @@ test('what is read back from the broker is traced too', async () => {
   )
 })
 
-test('the leg from read to written is counted for each live delivery', async () => {
+test('the time from read to write is recorded for each live delivery', async () => {
   const { gateway, publish } = await tracedGateway()
   gateway.connect().subscribe(1, 'a')
   gateway.connect().subscribe(1, 'a')

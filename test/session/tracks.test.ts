@@ -8,7 +8,7 @@ import { Instruments } from '../../src/telemetry/instruments.ts'
 import { encodeToken } from '../../src/wire/token.ts'
 import { smallPool } from '../model/window.ts'
 
-test('a token names the partitions in which a session is, and none that it has left', () => {
+test('a token names the partitions that a session reads, and none that it has left', () => {
   const options = { pool: smallPool({ payloadBytes: 4096, entries: 16 }), seed: 1 }
   const instruments = new Instruments().stream('events')
   const [a, b] = [0, 1].map(

@@ -6,7 +6,7 @@ import { settled, TestGateway } from './harness.ts'
 
 const secret = 'broker kafka1.internal:9092: connect ECONNREFUSED 10.0.0.1:9092'
 
-test('why a stream is not there is in the log, and no frame has it', () => {
+test('the cause of a missing stream is in the log, and in no frame', () => {
   const gateway = new TestGateway(new ModelBroker('events', 1))
   gateway.stream.detail = secret
   const client = gateway.connect()
@@ -17,7 +17,7 @@ test('why a stream is not there is in the log, and no frame has it', () => {
   assert.ok(gateway.logged.some((line) => line.includes(secret)))
 })
 
-test('so is why the broker could not say where a subscription begins', async () => {
+test('the cause of a failed start lookup is in the log, and in no frame', async () => {
   const gateway = await TestGateway.start()
   gateway.publish('a', 'x')
   gateway.broker.offsets = () => Promise.reject(new CarillonError('broker_unavailable', secret))

@@ -7,7 +7,7 @@ import { settled, TestGateway } from './harness.ts'
 const offsets = (token: string) =>
   decodeToken(token).flatMap(({ partition, offset }) => (partition === 0 ? [offset] : []))
 
-test('what is written goes with the position behind it, and a session stands behind what was taken only: missed, lost and live', async () => {
+test('each write carries the position after it, and a session advances only past accepted writes: missed, lost and live', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   const begun = gateway.connect('sse')
@@ -43,7 +43,7 @@ test('what is written goes with the position behind it, and a session stands beh
   assert.deepEqual(stands(), { frames: [1, 2, 3, 4, 5, 6], session: [6] })
 })
 
-test('what lies below a refused event is not looked at again', async () => {
+test('records below a refused event are not examined again', async () => {
   const gateway = await TestGateway.start(new ModelBroker('events', 1))
   const begun = gateway.connect('sse')
   begun.session.start(['a'], [])
@@ -59,7 +59,7 @@ test('what lies below a refused event is not looked at again', async () => {
 })
 
 for (const generations of ['ranges', 'times'] as const) {
-  test(`${generations}: the first event that a client is given of what may be another history is a turn, missed and live, however often it is refused`, async () => {
+  test(`${generations}: the first event of a possible other history is a turn, missed and live, however often it is refused`, async () => {
     const broker = new ModelBroker('events', 1)
     broker.generations = generations
     const gateway = await TestGateway.start(broker)
@@ -96,7 +96,7 @@ for (const generations of ['ranges', 'times'] as const) {
   })
 }
 
-test('who starts where nothing is known of the history below is given a turn first', async () => {
+test('a client that starts where the generation below is unknown gets a turn first', async () => {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker)
   const client = gateway.connect('sse')
@@ -107,7 +107,7 @@ test('who starts where nothing is known of the history below is given a turn fir
   assert.deepEqual(client.wroteAs, ['control', 'turn', 'delivery'])
 })
 
-test('the position behind an event that is read back has its generation, where the window does not reach so far as well', async () => {
+test('the position after an event that is read back has its generation, even if the window does not reach back to it', async () => {
   const broker = new ModelBroker('events', 1)
   const first = await TestGateway.start(broker)
   first.publish('a', '1')

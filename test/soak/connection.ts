@@ -4,7 +4,7 @@ import type { ServerFrame } from '../../src/wire/frames.ts'
 import { decodeServerFrame as decodeJson, serverFrameFromJson } from '../../src/wire/json.ts'
 import { decodeServerFrame as decodeProto, encodeClientFrame } from '../../src/wire/proto.ts'
 import { frameOfEvent, SseParser } from '../../src/wire/sse-parser.ts'
-import type { Transport } from '../figures/clients.ts'
+import type { Transport } from '../figures/delivery.ts'
 
 /** One connection of a follower, over whichever transport. Nothing is told after `close`. */
 export interface Connection {

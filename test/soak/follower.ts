@@ -1,8 +1,9 @@
+import { findPayload, numberOf } from '../../src/bench/load/payload.ts'
+import { subjectName } from '../../src/bench/load/subjects.ts'
 import type { Delivery, ServerFrame } from '../../src/wire/frames.ts'
-import type { Transport } from '../figures/clients.ts'
-import { subjectOf } from '../figures/subjects.ts'
+import type { Transport } from '../figures/delivery.ts'
 import { type Connection, open } from './connection.ts'
-import { Story, type Tally } from './story.ts'
+import { FollowerAccount, type Tally } from './follower-account.ts'
 
 /** A client as users have it: it follows a subject, or all of them, over many connections, from its own position. */
 
@@ -17,15 +18,14 @@ export interface Wish {
   readonly fromFirst: boolean
 }
 
-export const everything = 'figures.>'
-const numberMarker = Buffer.from('"n":"')
-const numberDigits = 8
-/** Of a subject's number in its name. */
-const subjectAt = subjectOf(0).length - 1
+/** Of the events of the run. */
+export const run = 'soak'
+const prefix = `bench.${run}.s`
+const everything = `bench.${run}.>`
 
 export class Follower {
   readonly wish: Wish
-  readonly story: Story
+  readonly account: FollowerAccount
   /** Requests that were refused, and the last reason: none of what it asks for may be. */
   static refused = 0
   static refusal = ''
@@ -40,7 +40,7 @@ export class Follower {
 
   constructor(wish: Wish, tally: Tally, onGone: (follower: Follower) => void) {
     this.wish = wish
-    this.story = new Story(tally, wish.fromFirst)
+    this.account = new FollowerAccount(tally, wish.fromFirst)
     this.#onGone = onGone
   }
 
@@ -57,11 +57,11 @@ export class Follower {
     const { port, transport, subject, last } = this.wish
     const after = [...(this.#base === undefined ? [] : [this.#base]), ...this.#positions.values()]
     // SSE says positions of several partitions once a second.
-    this.story.connected(transport === 'sse' && subject === undefined)
+    this.account.connected(transport === 'sse' && subject === undefined)
     const wanted = {
       port,
       transport,
-      subject: subject === undefined ? everything : subjectOf(subject),
+      subject: subject === undefined ? everything : subjectName(prefix, subject),
       after,
       last: after.length === 0 ? last : undefined,
     }
@@ -100,7 +100,7 @@ export class Follower {
         this.#delivery(frame)
         break
       case 'gap':
-        this.story.gap(frame.partition, frame.reason)
+        this.account.gap(frame.partition, frame.reason)
         if (frame.after !== '' && this.#separate) this.#positions.set(frame.partition, frame.after)
         break
       case 'error':
@@ -112,9 +112,8 @@ export class Follower {
 
   #delivery({ event, partition, offset, after }: Delivery): void {
     const data = Buffer.from(event.data.buffer, event.data.byteOffset, event.data.length)
-    const at = data.indexOf(numberMarker) + numberMarker.length
-    const number = Number(data.toString('latin1', at, at + numberDigits))
-    this.story.event(Number(event.subject.slice(subjectAt)), number, partition, offset)
+    const number = numberOf(data, findPayload(data, 0, data.length))
+    this.account.event(Number(event.subject.slice(prefix.length)), number, partition, offset)
     if (this.#separate) this.#positions.set(partition, after)
   }
 

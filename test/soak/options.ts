@@ -1,15 +1,6 @@
-import { parseArgs } from 'node:util'
+import { Option } from 'commander'
+import { number, script, whole } from '../command/command.ts'
 import { type BrokerKind, brokerKinds } from '../figures/site.ts'
-
-export const usage = `usage: $(bin/find-node) scripts/soak.ts [options]
-  --minutes M         how long (30)
-  --broker KIND       embedded, kafka or nats (embedded)
-  --rate N            events a second, of 512 bytes (500)
-  --clients N         of all transports, beside the slow ones (1500)
-  --churn N           connections closed a second, and as many opened (100)
-  --sample-seconds S  how often memory is read (10)
-  --json FILE         write samples, trends and counts there as JSON; - is the standard output
-  --csv FILE          write the samples there as CSV; - is the standard output`
 
 export interface Options {
   readonly minutes: number
@@ -18,35 +9,21 @@ export interface Options {
   readonly clients: number
   readonly churn: number
   readonly sampleSeconds: number
-  readonly json: string | undefined
-  readonly csv: string | undefined
+  readonly json?: string
+  readonly csv?: string
 }
 
-/** Throws what was expected; with `--help`, the usage. */
-export function optionsOf(args: string[]): Options {
-  const { values } = parseArgs({
-    args,
-    options: {
-      minutes: { type: 'string', default: '30' },
-      broker: { type: 'string', default: 'embedded' },
-      rate: { type: 'string', default: '500' },
-      clients: { type: 'string', default: '1500' },
-      churn: { type: 'string', default: '100' },
-      'sample-seconds': { type: 'string', default: '10' },
-      json: { type: 'string' },
-      csv: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) throw new Error(usage)
-  const number = (name: 'minutes' | 'rate' | 'clients' | 'churn' | 'sample-seconds') => {
-    const value = Number(values[name])
-    if (value > 0 || (name === 'churn' && value === 0)) return value
-    throw new Error(`--${name}: expected a number above 0, got ${values[name]}`)
-  }
-  const broker = brokerKinds.find((kind) => kind === values.broker)
-  if (broker === undefined) throw new Error(`--broker: expected one of ${brokerKinds.join(', ')}, got ${values.broker}`)
-  const { json, csv } = values
-  const sizes = { minutes: number('minutes'), rate: number('rate'), clients: Math.round(number('clients')) }
-  return { ...sizes, churn: number('churn'), sampleSeconds: number('sample-seconds'), broker, json, csv }
-}
+export const command = () =>
+  script(
+    'soak',
+    'Run a gateway under churn, with slow and silent clients, and check whether its memory grows or a client misses events.',
+  )
+    .option('--minutes <count>', 'duration', number({ above: 0 }), 30)
+    .addOption(new Option('--broker <kind>', 'where the events are').choices(brokerKinds).default('embedded'))
+    .option('--rate <events/s>', 'events a second, of 512 bytes', number({ above: 0 }), 500)
+    .option('--clients <count>', 'of all transports, beside the slow ones', whole(), 1500)
+    .option('--churn <clients/s>', 'connections that are closed, and opened, per second', number({ least: 0 }), 100)
+    .option('--sample-seconds <s>', 'how often memory is read', number({ above: 0 }), 10)
+    .option('--json <file>', 'write samples, trends and counts to this file as JSON; - is standard output')
+    .option('--csv <file>', 'write the samples to this file as CSV; - is standard output')
+    .addHelpText('after', '\nExit status: 1 something grows, was lost or repeated, 2 it could not be run, 130 Ctrl-C.')

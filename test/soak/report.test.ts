@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { LoadReport } from './load.ts'
+import type { LoadReport } from './client-process.ts'
 import { csv, type Outcome, problems, reportText } from './report.ts'
 import type { Sample } from './sample.ts'
 

@@ -1,4 +1,4 @@
-import type { LoadReport } from './load.ts'
+import type { LoadReport } from './client-process.ts'
 import { plot } from './plot.ts'
 import type { Sample } from './sample.ts'
 import { type Point, type Trend, trend } from './trend.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { LostReason, SourceRecord, UnreadableReason } from '../../src/log/record.ts'
 import type { Offsets, RangeSink, StreamInfo, Tail, TailSink, TailState } from '../../src/source/source.ts'
 
-/** A record as it was shown, copied: what the source hands over is valid during the call only. */
+/** A copy of a record: records of a source are valid during the call only. */
 export interface SeenRecord {
   readonly partition: number
   readonly offset: number
@@ -21,7 +21,10 @@ export interface Lost {
   readonly reason: string
 }
 
-/** Values longer than this are kept as their first bytes, so that a megabyte does not fill an assertion's message. */
+/**
+ * Values longer than this are cut to their first bytes, so that a megabyte does not fill an
+ * assertion's message.
+ */
 const keptValueBytes = 4096
 
 export function seen(record: SourceRecord): SeenRecord {
@@ -46,7 +49,7 @@ export function seen(record: SourceRecord): SeenRecord {
   }
 }
 
-/** The headers as `eachHeader` shows them, which may leave out the `traceparent`. */
+/** Returns the headers of `eachHeader`, which may omit the `traceparent`. */
 function boundedHeaders(record: SourceRecord, traceparent: string | null | undefined): Map<string, string | null> {
   const headers = new Map<string, string | null>()
   if (traceparent !== undefined) headers.set('traceparent', traceparent)
@@ -59,28 +62,29 @@ function boundedHeaders(record: SourceRecord, traceparent: string | null | undef
 }
 
 /**
- * Keeps all that a tail tells, and holds the sink's own rules while it does: what breaks one is in `violations`. Partitions are added and dropped through it,
- * so that it knows which of them may be told of.
+ * Records everything that a tail reports, and checks the sink's contract meanwhile: `violations`
+ * lists what breaks it. Partitions are added and dropped through it, so that it knows which of
+ * them may be reported.
  */
 export class TailCollector implements TailSink, Tail {
-  /** Whose sink it is. */
+  /** The tail that uses this sink. */
   tail: Tail | undefined
   readonly records: SeenRecord[] = []
   readonly losses: Lost[] = []
   readonly streams: StreamInfo[] = []
   readonly growths: StreamInfo[] = []
   readonly states: TailState[] = []
-  /** What was said with the last of them. */
+  /** Detail of the last state. */
   detail = ''
   #told = ''
   readonly violations: string[] = []
-  /** All calls, of whichever kind. */
+  /** All calls, of any kind. */
   calls = 0
-  /** Per partition: what the last `end` said. */
+  /** Per partition: the arguments of the last `end`. */
   readonly ends = new Map<number, { next: number; offsets: Offsets }>()
-  /** Per partition: the last record shown since the last `end`. */
+  /** Per partition: the last record since the last `end`. */
   readonly #open = new Map<number, number>()
-  /** Per partition: the lowest offset that may be shown next. */
+  /** Per partition: the lowest offset allowed next. */
   readonly #floor = new Map<number, number>()
   readonly #dropped = new Set<number>()
 
@@ -154,7 +158,7 @@ export class TailCollector implements TailSink, Tail {
     if (this.#dropped.has(partition)) this.violations.push(`partition ${partition} was told of after it was dropped`)
   }
 
-  /** The offsets shown of one partition, in the order in which they came. */
+  /** Returns the offsets of one partition's records, in order of arrival. */
   offsets(partition = 0): number[] {
     return this.records.filter((record) => record.partition === partition).map((record) => record.offset)
   }
@@ -163,7 +167,10 @@ export class TailCollector implements TailSink, Tail {
     return this.records.filter((record) => record.partition === partition).map((record) => record.value)
   }
 
-  /** Every record is followed by its batch's end, offsets ascend, and nothing else of the sink's contract is broken. */
+  /**
+   * Asserts that every record is followed by its batch's end, that offsets ascend, and that the
+   * rest of the sink's contract holds.
+   */
   assertWellFormed(): void {
     assert.deepEqual(this.violations, [])
     assert.deepEqual([...this.#open.keys()], [], 'records without an end')

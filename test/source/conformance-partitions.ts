@@ -4,7 +4,10 @@ import type { StreamInfo } from '../../src/source/source.ts'
 import { TailCollector } from './collector.ts'
 import { type ConformanceRun, letters, record } from './conformance-run.ts'
 
-/** What every adapter holds of the partitions that a tail reads: those that it was given, those that are added, not those that are dropped. */
+/**
+ * The contract of every adapter for the partitions of a tail: it reads those given and those
+ * added, and not those dropped.
+ */
 export function partitionFacts(run: ConformanceRun): void {
   const { grow } = run.harness
   addFacts(run)
@@ -48,7 +51,7 @@ function addFacts(run: ConformanceRun): void {
     assert.deepEqual(collector.losses, [])
   })
 
-  test('of a partition that is added below its first offset the loss is told, also where it is added without an offset', async () => {
+  test('a partition that is added below its first offset reports the loss, also if it is added without an offset', async () => {
     const stream = await created(2)
     await published(stream, [...letters(10, 0), ...letters(10, 1)])
     for (const partition of [0, 1]) await retained(stream, partition, at(6))
@@ -85,7 +88,7 @@ function addFacts(run: ConformanceRun): void {
 }
 
 function dropFacts({ at, ats, eventually, created, published, tailed, count }: ConformanceRun): void {
-  test('of a partition that is dropped nothing is told any more, and the others go on', async () => {
+  test('nothing more is reported of a dropped partition, and the others go on', async () => {
     const stream = await created(3)
     await published(stream, [...letters(5, 0), ...letters(5, 1), ...letters(5, 2)])
     const collector = tailed(stream, [at(0), at(0), at(0)])
@@ -99,7 +102,7 @@ function dropFacts({ at, ats, eventually, created, published, tailed, count }: C
     collector.assertWellFormed()
   })
 
-  test('a partition that its own sink drops shows nothing more of what is under way; others show all of it', async () => {
+  test('a partition that its own sink drops delivers nothing more of a read under way; others deliver all of it', async () => {
     const stream = await created(3)
     await published(stream, [...letters(10, 0), ...letters(10, 1), ...letters(10, 2)])
     const collector = tailed(stream, [])
@@ -113,7 +116,7 @@ function dropFacts({ at, ats, eventually, created, published, tailed, count }: C
     collector.assertWellFormed()
   })
 
-  test('a partition can be dropped where it is absent, and a tail that reads none be closed', async () => {
+  test('an absent partition can be dropped, and a tail that reads none can be closed', async () => {
     const stream = await created(2)
     await published(stream, letters(3))
     const collector = tailed(stream, [at(0)])
@@ -151,7 +154,7 @@ function againFacts({ at, ats, eventually, created, published, tailed, count }: 
     collector.assertWellFormed()
   })
 
-  test('a partition that is added again is read from its new offset, whatever was asked or answered for the old one', async () => {
+  test('a partition that is added again is read from its new offset, whatever was requested or answered for the old one', async () => {
     const stream = await created(2)
     await published(stream, [record('0', 0), record('0', 1)])
     const collector = tailed(stream, [at(0), at(0)])
@@ -159,7 +162,7 @@ function againFacts({ at, ats, eventually, created, published, tailed, count }: 
     for (let round = 1; round <= 12; round++) {
       const before = collector.offsets(0).length
       const publishing = published(stream, [record(`${round}`, 0), record(`${round}`, 1)])
-      // At another moment each time: before, while and after the answer comes.
+      // At a different moment each time: before, while and after the answer arrives.
       for (let i = 0; i < round; i++) await new Promise(setImmediate)
       collector.drop(0)
       const shown = collector.offsets(0).length
@@ -178,7 +181,7 @@ function againFacts({ at, ats, eventually, created, published, tailed, count }: 
 
 function changedStreamFacts(run: ConformanceRun): void {
   const { at, ats, eventually, created, recreated, published, tailed, count } = run
-  test('in a stream that is re-created the partitions that were absent stay so, and can be added', async () => {
+  test('absent partitions of a re-created stream stay absent, and can be added', async () => {
     const old = await created(3)
     await published(old, [...letters(2, 0), ...letters(2, 1), ...letters(2, 2)])
     const collector = tailed(old, [at(0), at(0), undefined])
@@ -209,7 +212,7 @@ function growthFacts(run: ConformanceRun, grow: Grow): void {
     })
   }
 
-  test('new partitions are told, and are read from their beginning once they are added', async () => {
+  test('new partitions are reported, and are read from their beginning once they are added', async () => {
     const stream = await created(2)
     const collector = tailed(stream, [at(0), at(0)])
     collector.grown = (info) => {
@@ -256,7 +259,7 @@ function outageFacts(run: ConformanceRun, outage: Outage): void {
   })
 }
 
-/** Calls `act` once, from within the sink, when this record is shown. */
+/** Calls `act` once, from within the sink, at this record. */
 function whenShown(collector: TailCollector, partition: number, offset: number, act: () => void): void {
   const { record: keep } = collector
   let isDue = true

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { RangeCollector } from './collector.ts'
 import { bytes, type ConformanceRun, letters, numbers, record, traceparent } from './conformance-run.ts'
 
-/** What every adapter holds of `range`. */
+/** The contract of every adapter for `range`. */
 export function rangeFacts(run: ConformanceRun): void {
   const { at, ats, created, recreated, published, retained, ranged, rejected } = run
 
@@ -37,7 +37,7 @@ export function rangeFacts(run: ConformanceRun): void {
     assert.equal(next, at(3))
   })
 
-  test('a range below the first retained offset tells where the log starts now', async () => {
+  test('a range below the first retained offset reports where the log starts now', async () => {
     const stream = await created()
     await published(stream, letters(10))
     await retained(stream, 0, at(7))

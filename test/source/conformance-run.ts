@@ -4,31 +4,31 @@ import type { Ack, Chunk, OutRecord, Source, StreamInfo } from '../../src/source
 import { until } from '../support/until.ts'
 import { RangeCollector, TailCollector } from './collector.ts'
 
-/** What the suite needs of a broker beyond the Source contract. */
+/** Requirements of the suite beyond the Source contract. */
 export interface Harness {
-  /** Why the whole suite can't run here. */
+  /** Reason why the suite cannot run here. */
   readonly skip?: string
-  /** Before the first and after the last test. */
+  /** Runs before the first and after the last test. */
   start?(): Promise<void>
   stop?(): Promise<void>
-  /** A source on a running broker; an embedded log gets a directory of its own each time. */
+  /** Opens a source on a running broker; an embedded log gets a new directory each time. */
   open(): Promise<Source>
   /** Closes the source and opens it again on the same broker or directory. */
   reopen(source: Source): Promise<Source>
   /** Deletes a stream; may resolve before readers notice. */
   delete(source: Source, stream: string): Promise<void>
-  /** Drops what is below `from`; may resolve before readers notice. */
+  /** Drops records below `from`; may resolve before readers notice. */
   retain(source: Source, stream: StreamInfo, partition: number, from: number): Promise<void>
-  /** Raises the number of partitions, where the broker can. */
+  /** Raises the number of partitions, if the broker supports it. */
   grow?(source: Source, stream: string, partitions: number): Promise<void>
-  /** Where the broker is a process of its own: takes it away and brings it back, while sources stay open. */
+  /** If the broker is a separate process: stops and restarts it, while sources stay open. */
   readonly outage?: { begin(): Promise<void>; end(): Promise<void> }
 }
 
 export interface ConformanceOptions {
-  /** How long a fact may take to become one, ms. */
+  /** Maximum time for a fact to become true, ms. */
   readonly patienceMs?: number
-  /** The largest value that the broker under test must take, bytes. */
+  /** The largest value that the broker under test must accept, bytes. */
   readonly largeValueBytes?: number
   /** A value that it must refuse, bytes. */
   readonly tooLargeValueBytes?: number
@@ -45,7 +45,7 @@ const defaults: Required<ConformanceOptions> = {
 
 export const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 
-/** One run of the suite: its source, and what the facts are made with. */
+/** One run of the suite: its source, and helpers to create facts. */
 export class ConformanceRun {
   readonly harness: Harness
   readonly options: Required<ConformanceOptions>
@@ -78,10 +78,10 @@ export class ConformanceRun {
     await this.harness.stop?.()
   }
 
-  /** The offset of a log's nth record, from 0. */
+  /** Returns the offset of a log's nth record, from 0. */
   readonly at = (n: number): number => this.options.firstOffset + n
 
-  /** Those of its records [from, to). */
+  /** Returns the offsets of its records [from, to). */
   readonly ats = (from: number, to: number): number[] => numbers(this.at(from), this.at(to))
 
   readonly eventually = <T>(what: string, fact: () => T | Promise<T>) => until(what, this.options.patienceMs, fact)
@@ -93,7 +93,7 @@ export class ConformanceRun {
     return this.eventually(`${stream} exists`, () => this.source.describe(stream))
   }
 
-  /** Deleted and created again under its name, however long the broker takes for either. */
+  /** Deletes a stream and creates it again under its name, however long the broker takes. */
   readonly recreated = async (old: StreamInfo): Promise<StreamInfo> => {
     await this.harness.delete(this.source, old.name)
     return this.eventually(`${old.name} exists anew`, async () => {
@@ -103,7 +103,7 @@ export class ConformanceRun {
     })
   }
 
-  /** Publishes until the broker takes it: a stream that was created just now may not have its leader yet. */
+  /** Publishes until the broker accepts: a new stream may not have its leader yet. */
   readonly published = (stream: StreamInfo, records: readonly OutRecord[]): Promise<Ack[]> =>
     this.eventually(`${stream.name} takes records`, () => this.source.publish(stream, records))
 
@@ -117,14 +117,14 @@ export class ConformanceRun {
   readonly count = (collector: TailCollector, n: number) =>
     this.eventually(`${n} records are shown`, () => collector.records.length >= n)
 
-  /** The log begins at `first` now. */
+  /** Makes the log begin at `first`. */
   readonly retained = async (stream: StreamInfo, partition: number, first: number): Promise<void> => {
     await this.harness.retain(this.source, stream, partition, first)
     const moved = async () => (await this.source.offsets(stream, partition)).first === first
     await this.eventually('the first offset moves', moved)
   }
 
-  /** All of [from, to), chunk by chunk. */
+  /** Reads all of [from, to), chunk by chunk. */
   readonly ranged = async (stream: StreamInfo, { partition, from, to, maxBytes }: Chunk) => {
     const collector = new RangeCollector()
     let chunks = 0
@@ -159,5 +159,5 @@ export const record = (value: string, partition = 0): OutRecord => ({
 export const letters = (n: number, partition = 0) =>
   numbers(0, n).map((i) => record(String.fromCharCode(97 + i), partition))
 
-/** Every whole number of [from, to). */
+/** Returns every whole number in [from, to). */
 export const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)

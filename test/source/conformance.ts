@@ -15,7 +15,10 @@ import {
   traceparent,
 } from './conformance-run.ts'
 
-/** The facts that every adapter of the Source contract holds. One broker and one source serve the whole suite. */
+/**
+ * The contract that every adapter of Source fulfils. One broker and one source serve the whole
+ * suite.
+ */
 export function conformance(name: string, harness: Harness, options: ConformanceOptions = {}): void {
   const run = new ConformanceRun(harness, options)
   const { largeValueBytes, tooLargeValueBytes, firstOffset } = run.options
@@ -315,7 +318,7 @@ export function conformance(name: string, harness: Harness, options: Conformance
     partitionFacts(run)
 
     const { outage } = harness
-    // A broker in this process can't go away on its own.
+    // A broker in this process cannot fail alone.
     if (outage !== undefined) {
       test('a broker that goes away and comes back loses nothing and repeats nothing', async () => {
         const stream = await created(2)

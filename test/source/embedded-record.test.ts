@@ -73,7 +73,7 @@ test('a traceparent is found between other headers without decoding them', () =>
   assert.deepEqual([...shown.headers().keys()].sort(), ['a', 'b', 'traceparent'])
 })
 
-test('a block with any bit flipped, cut short or under a wrong offset is found out', () => {
+test('a block with any bit flipped, cut short or under a wrong offset is detected', () => {
   const block = built([{ partition: 0, key: Buffer.from('key'), value: Buffer.from('value') }], 7, 1_700_000_000_000)
   assert.ok(readHeader(block, 7))
   assert.equal(readHeader(block, 8), undefined)
@@ -87,7 +87,7 @@ test('a block with any bit flipped, cut short or under a wrong offset is found o
   }
 })
 
-test('a record is refused when its value or its key and headers are over their limits, and taken at them', () => {
+test('a record is refused when its value or its key and headers exceed their limits, and accepted at them', () => {
   const value = new Uint8Array(maxEventBytes)
   assert.ok(prepare({ partition: 0, key: null, value }, maxEventBytes))
   const over = { partition: 0, key: null, value: new Uint8Array(maxEventBytes + 1) }

@@ -9,10 +9,10 @@ import { RangeCollector, TailCollector } from './collector.ts'
 import { MemoryDisk } from './memory-disk.ts'
 
 const { sweepIntervalMs } = embeddedDefaults
-/** Of the stream that `open` creates. */
+/** Store id of the stream that `open` creates. */
 const id = 1
 
-/** A log on a disk that takes no time: once the clock was moved, every sweep that was due is done. */
+/** A log on a disk without delay: once the clock has advanced, every due sweep is done. */
 class Log {
   readonly disk: MemoryDisk
   readonly clock: ManualClock
@@ -35,7 +35,7 @@ class Log {
     )
   }
 
-  /** One commit a record, so that each has a block of its own. */
+  /** Publishes with one commit a record, so that each has a separate block. */
   async publish(...bytes: readonly number[]): Promise<void> {
     for (const length of bytes) {
       await this.source.publish(this.stream, [{ partition: 0, key: null, value: Buffer.alloc(length) }])
@@ -98,7 +98,7 @@ describe('retention of the embedded log', () => {
     assert.deepEqual([await log.first(), log.bases()], [2, [2]])
   })
 
-  test('keeps what is as old as it may be when it is first looked at', async (t) => {
+  test('keeps records that are exactly at the age limit at the first sweep', async (t) => {
     const log = await open(t, { retentionMs: sweepIntervalMs })
     await log.publish(10)
     await log.sweep()
@@ -116,7 +116,7 @@ describe('retention of the embedded log', () => {
     }
   })
 
-  test('takes turns with publishes: a commit drops no more than its share, and whoever publishes waits for one of them', async (t) => {
+  test('takes turns with publishes: a commit drops at most its share, and a publish waits for one commit', async (t) => {
     const log = await open(t, { retentionBytes: 1000, sweepBlocks: 2 })
     await log.publish(...thousands(8))
     const telling = Promise.withResolvers<void>()
@@ -166,7 +166,7 @@ describe('retention of the embedded log', () => {
     assert.deepEqual([await log.first(), log.bases()], [2, [2]])
   })
 
-  test('keeps a damaged block, whose age nobody knows, as long as it may be young', async (t) => {
+  test('keeps a damaged block, whose age is unknown, as long as it may be young', async (t) => {
     const log = await open(t, { retentionMs: 10_000 })
     await log.publish(10)
     log.disk.harm(id, 0, 0, log.disk.block(id, 0, 0)!.subarray(0, 20))
@@ -178,7 +178,7 @@ describe('retention of the embedded log', () => {
     assert.equal(await log.first(), 2)
   })
 
-  test('a partition that was emptied keeps as much as before, whatever was missing of its damaged blocks', async (t) => {
+  test('a partition that was emptied keeps as much as before, whatever its damaged blocks lacked', async (t) => {
     const log = await open(t, { retentionMs: 10_000, retentionBytes: 3500 })
     await log.publish(1000, 1000)
     log.disk.harm(id, 0, 0, undefined)
@@ -190,7 +190,7 @@ describe('retention of the embedded log', () => {
     assert.equal(await log.first(), 2)
   })
 
-  test('what it drops is never told as damaged, not even before this process hears that the drop is durable', async (t) => {
+  test('dropped records are never reported as damaged, not even before this process learns that the drop is durable', async (t) => {
     const log = await open(t)
     await log.publish(...thousands(6))
     const telling = Promise.withResolvers<void>()
@@ -198,7 +198,7 @@ describe('retention of the embedded log', () => {
     log.disk.telling = telling.promise
     const dropping = log.source.dropBefore(log.stream, 0, 3)
     await settled()
-    // The bounds are durable, the blocks follow.
+    // The bounds are durable already; the commit drops the blocks next.
     log.disk.harm(id, 0, 1, undefined)
     log.disk.harm(id, 0, 2, undefined)
     assert.equal(await log.first(), 1)
@@ -226,7 +226,7 @@ describe('retention of the embedded log', () => {
     await dropping
   })
 
-  test('blocks that a disk would not let go when they were dropped by hand go with the next sweep', async (t) => {
+  test('blocks that the disk failed to delete after a manual drop go with the next sweep', async (t) => {
     const log = await open(t)
     await log.publish(...thousands(6))
     await log.sweep()
@@ -242,7 +242,7 @@ describe('retention of the embedded log', () => {
     assert.deepEqual(log.bases(), [3, 4, 5])
   })
 
-  test('a chunk ends where what comes next was dropped meanwhile', async (t) => {
+  test('a chunk ends where the following records were dropped meanwhile', async (t) => {
     const log = await open(t)
     await log.publish(...thousands(6))
     const range = new RangeCollector()

@@ -16,7 +16,7 @@ import { RangeCollector, TailCollector } from './collector.ts'
 import { conformance } from './conformance.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'carillon-embedded-'))
-/** A busy host may take long: this is only to end a test that waits in vain. */
+/** A busy host may take long: this only ends a test that waits in vain. */
 const patienceMs = 30_000
 const dirs = new Map<Source, string>()
 let opened = 0
@@ -49,7 +49,7 @@ interface Opened {
   readonly logged: string[]
 }
 
-/** A source of the test's own, which ends with it. */
+/** Opens a source that is closed at the end of the test. */
 async function openOwn(
   t: TestContext,
   options: Partial<EmbeddedOptions> = {},
@@ -70,12 +70,12 @@ async function created(source: Source, partitions = 1): Promise<StreamInfo> {
 
 const record = (value: string | Uint8Array, partition = 0) => ({ partition, key: null, value: Buffer.from(value) })
 
-/** One commit a record, so that each has a block of its own. */
+/** Publishes with one commit a record, so that each has a separate block. */
 async function publishSingly(source: Source, stream: StreamInfo, values: readonly (string | Uint8Array)[]) {
   for (const value of values) await source.publish(stream, [record(value)])
 }
 
-/** All that a tail from offset 0 shows until it has read up to `head`. */
+/** Collects everything that a tail from offset 0 reports until it has read up to `head`. */
 async function tailed(source: Source, stream: StreamInfo, head: number): Promise<TailCollector> {
   const collector = new TailCollector()
   const tail = source.tail(stream, [0], collector)
@@ -85,7 +85,7 @@ async function tailed(source: Source, stream: StreamInfo, head: number): Promise
   return collector
 }
 
-/** What the store in `dir` has, while no source is open on it. */
+/** Returns the contents of the store in `dir`, while no source is open on it. */
 async function inspected<T>(dir: string, look: (store: Store) => T): Promise<Awaited<T>> {
   const store = new Store(new LmdbDisk(dir, loopClock()), loopClock())
   try {
@@ -111,7 +111,7 @@ describe('the embedded log', () => {
     assert.deepEqual((await tailed(again, stream, 3)).records, before.records)
   })
 
-  test('closes only after what was published before is stored', async (t) => {
+  test('closes only after earlier publishes are stored', async (t) => {
     const { source, dir } = await openOwn(t, { maxCommitBytes: 1 })
     const stream = await created(source)
     const publishes = ['a', 'b', 'c'].map((value) => source.publish(stream, [record(value)]))
@@ -138,7 +138,7 @@ describe('the embedded log', () => {
     assert.throws(() => source.tail(stream, [0], new TailCollector()), closed)
   })
 
-  test('puts what is published while a commit is in flight into one next commit', async (t) => {
+  test('collects publishes during a commit into one next commit', async (t) => {
     const { source, dir } = await openOwn(t)
     const stream = await created(source)
     const first = source.publish(stream, [record('first')])
@@ -150,7 +150,7 @@ describe('the embedded log', () => {
     assert.ok(blocks.length <= 2, `${blocks.length} blocks for 51 publishes`)
   })
 
-  test('refuses a publish that would make the queue longer than its limit, and takes it later', async (t) => {
+  test('refuses a publish that would exceed the queue limit, and accepts it later', async (t) => {
     const { source } = await openOwn(t, { maxQueuedBytes: 1000 })
     const stream = await created(source)
     const first = source.publish(stream, [record(new Uint8Array(900))])
@@ -171,7 +171,7 @@ describe('the embedded log', () => {
     assert.deepEqual(await small, [{ partition: 0, offset: 10 }])
   })
 
-  test('refuses what was published to a stream that is deleted before it is stored', async (t) => {
+  test('refuses a publish to a stream that is deleted before it is stored', async (t) => {
     const { source } = await openOwn(t)
     const stream = await created(source)
     const deletion = source.delete('stream')
@@ -181,7 +181,7 @@ describe('the embedded log', () => {
     assert.equal(await source.describe('stream'), undefined)
   })
 
-  test('refuses partitions that the stream has not', async (t) => {
+  test('refuses partitions that the stream does not have', async (t) => {
     const { source } = await openOwn(t)
     const stream = await created(source, 2)
     await assert.rejects(source.publish(stream, [record('a', 2)]), {
@@ -262,7 +262,7 @@ describe('the embedded log', () => {
     assert.deepEqual(await inspected(dir, (store) => bases(store, id)), [])
   })
 
-  /** Three blocks of two records each; what `harm` does to the middle one is found by readers. */
+  /** Writes three blocks of two records each; readers find what `harm` does to the middle one. */
   async function damaged(t: TestContext, harm: (block: Buffer) => Buffer | null) {
     const { source, dir } = await openOwn(t)
     const stream = await created(source)
@@ -300,33 +300,37 @@ describe('the embedded log', () => {
     })
   }
 
-  test('tells only the asked part of a damaged block as lost', async (t) => {
+  test('reports only the requested part of a damaged block as lost', async (t) => {
     const { source, stream } = await damaged(t, () => null)
     const range = new RangeCollector()
     await source.range(stream, { partition: 0, from: 3, to: 4, maxBytes: 1 << 20 }, range)
     assert.deepEqual(range.losses, [{ from: 3, to: 3, reason: 'corrupt' }])
   })
 
-  test('lets the event loop turn between batches of a long backlog', async (t) => {
-    const { source } = await openOwn(t, { turnRecords: 10, blockBytes: 1000 })
-    const stream = await created(source)
-    await source.publish(
-      stream,
-      Array.from({ length: 100 }, () => record(new Uint8Array(300))),
-    )
-    const collector = new TailCollector()
-    const sizes: number[] = []
-    let shown = 0
-    const { end } = TailCollector.prototype
-    collector.end = (...told) => {
-      end.apply(collector, told)
-      sizes.push(collector.records.length - shown)
-      shown = collector.records.length
-    }
-    source.tail(stream, [0], collector)
-    await until('the backlog is read', patienceMs, () => collector.records.length === 100)
-    assert.ok(Math.max(...sizes) < 15, `batches of ${sizes.join(', ')} records`)
-  })
+  for (const [bytes, most] of [
+    [300, 15],
+    [3000, 5],
+  ] as const)
+    test(`lets the event loop turn between batches of a long backlog of ${bytes} bytes each`, async (t) => {
+      const { source } = await openOwn(t, { turnRecords: 10, blockBytes: 1000 })
+      const stream = await created(source)
+      await source.publish(
+        stream,
+        Array.from({ length: 100 }, () => record(new Uint8Array(bytes))),
+      )
+      const collector = new TailCollector()
+      const sizes: number[] = []
+      let shown = 0
+      const { end } = TailCollector.prototype
+      collector.end = (...told) => {
+        end.apply(collector, told)
+        sizes.push(collector.records.length - shown)
+        shown = collector.records.length
+      }
+      source.tail(stream, [0], collector)
+      await until('the backlog is read', patienceMs, () => collector.records.length === 100)
+      assert.ok(Math.max(...sizes) < most, `batches of ${sizes.join(', ')} records`)
+    })
 
   test('a busy partition does not starve another', async (t) => {
     const { source } = await openOwn(t, { turnRecords: 10, blockBytes: 1000 })
@@ -367,7 +371,7 @@ describe('the embedded log', () => {
     })
   })
 
-  test('a range that is asked for while a record is shown leaves that record as it is', async (t) => {
+  test('a range requested from within a sink leaves the current record intact', async (t) => {
     const { source } = await openOwn(t)
     const stream = await created(source)
     await publishSingly(source, stream, ['aaaa', 'bbbb'])
@@ -389,7 +393,7 @@ describe('the embedded log', () => {
     assert.deepEqual(ranged.offsets(), [1, 1])
   })
 
-  test('a directory that is open already is refused, naming it and the process', async (t) => {
+  test('a directory that is already open is refused, naming it and the process', async (t) => {
     const { dir } = await openOwn(t)
     await assert.rejects(openEmbedded({ dir }, { log() {} }), {
       code: 'storage_locked',
@@ -397,7 +401,7 @@ describe('the embedded log', () => {
     })
   })
 
-  test('a directory that can not be made is refused by name', async () => {
+  test('a directory that cannot be created is refused by name', async () => {
     await assert.rejects(openEmbedded({ dir: '/dev/null/log' }, { log() {} }), {
       code: 'broker_unavailable',
       message: /\/dev\/null\/log/,

@@ -1,5 +1,5 @@
 import { seededRandom } from '../../src/base/random.ts'
-import type { Offsets, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
+import type { Offsets, RangeEnd, StreamInfo, Tail, TailSink } from '../../src/source/source.ts'
 import { SimBroker } from '../simulation/broker.ts'
 import type { PartitionLog } from '../simulation/partition-log.ts'
 import type { SimulatedSource } from '../simulation/simulated-source.ts'
@@ -105,6 +105,12 @@ export class Brokers {
     this.gateway.after(0, () => {
       this.opened = this.source.tail(this.info, from, sink)
     })
+  }
+
+  /** A chunk of [from, to), whatever it shows. */
+  chunk(from: number, to: number): Promise<RangeEnd> {
+    const chunk = { partition: 0, from, to, maxBytes: 1 << 20 }
+    return this.source.range(this.info, chunk, { record() {}, lost() {} })
   }
 
   /** What a chunk of [from, to) shows. */

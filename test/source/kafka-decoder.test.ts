@@ -20,23 +20,26 @@ import { oldEntry } from './kafka-old-entry.ts'
 
 const maxBatchBytes = 1 << 20
 const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+/** Of a log that goes further than what is shown of it. */
+const lastStableOffset = Number.MAX_SAFE_INTEGER
 const codecs = ['none', 'gzip', 'snappy', 'snappy-raw', 'lz4', 'zstd'] as const
 
 interface Reading {
   from?: number
   to?: number
   aborted?: readonly AbortedTransaction[]
+  lastStableOffset?: number
 }
 
 /** All batches until the end or the first that is damaged. */
 function decode(
   bytes: Buffer,
-  { from = 0, to, aborted = [] }: Reading = {},
+  { from = 0, to, aborted = [], lastStableOffset: end = lastStableOffset }: Reading = {},
   decoder = new BatchDecoder(maxBatchBytes),
 ) {
   const records: SeenRecord[] = []
   const sink = { record: (record: SourceRecord) => void records.push(seen(record)) }
-  decoder.begin({ partition: 3, records: bytes, aborted }, from, to)
+  decoder.begin({ partition: 3, records: bytes, aborted, lastStableOffset: end }, from, to)
   let outcome = decoder.step(sink)
   while (outcome === 'read' || outcome === 'part') outcome = decoder.step(sink)
   return { records, outcome, decoder, offsets: records.map((record) => record.offset) }
@@ -51,7 +54,7 @@ describe('the record batch decoder', () => {
     const bytes = batch({ base: 2 ** 40, epoch: 5, baseTimeMs: 1_790_000_000_000, records })
     let epoch = 0
     const decoder = new BatchDecoder(maxBatchBytes)
-    decoder.begin({ partition: 3, records: bytes, aborted: [] }, 0)
+    decoder.begin({ partition: 3, records: bytes, aborted: [], lastStableOffset }, 0)
     decoder.step({
       record: (record) => {
         epoch = record.generation
@@ -244,6 +247,42 @@ describe('the record batch decoder', () => {
     })
   }
 
+  test('what old entries say of their offsets counts only as far as what lies behind them, and the log, go', () => {
+    for (const flipped of [2 ** 40 + 6, 3]) {
+      const old = [5, flipped].map((offset) => oldEntry(1, offset, 'x'))
+      const followed = Buffer.concat([...old, batch({ base: 10, records: letters('c') })])
+      assert.equal(decode(followed, { from: 5 }).decoder.last, 9)
+    }
+    const last = decode(oldEntry(1, 2 ** 40 + 7, 'x'), { from: 7, lastStableOffset: 12 })
+    assert.deepEqual([last.outcome, last.decoder.last], ['unsupported', 11])
+  })
+
+  test('a batch whose records nobody can read ends before the one behind it, and within the log', () => {
+    const unread = batch({ base: 2, records: letters('cd') })
+    unread[22] = 5
+    const flipped = sealed(unread)
+    flipped[2]! ^= 1
+    const followed = decode(Buffer.concat([flipped, batch({ base: 4, records: letters('e') })]), { from: 2 })
+    assert.equal(followed.decoder.last, 3)
+    const alone = decode(flipped, { from: 2, lastStableOffset: 4 })
+    assert.equal(alone.decoder.last, 3)
+  })
+
+  test('a first offset with a flipped bit, which no checksum covers, takes nobody beyond the next batch or the log', () => {
+    for (const bit of [1, 4, 20, 50]) {
+      for (const isDamaged of [false, true]) {
+        const bad = batch({ base: 0, records: letters('abc') })
+        bad.writeBigInt64BE(BigInt(2 ** bit * 3), 0)
+        if (isDamaged) bad[bad.length - 3]! ^= 0x10
+        const followed = decode(Buffer.concat([bad, batch({ base: 3, records: letters('d') })]))
+        assert.deepEqual([followed.outcome, followed.offsets, followed.decoder.last], ['damaged', [], 2])
+        const alone = decode(bad, { lastStableOffset: 3 })
+        assert.deepEqual([alone.outcome, alone.offsets], ['damaged', []])
+        assert.equal(alone.decoder.last, isDamaged ? 0 : 2)
+      }
+    }
+  })
+
   test('an old entry alone, shorter than a batch may be, is told as well', () => {
     const { outcome, decoder } = decode(oldEntry(0, 7, ''), { from: 7 })
     assert.deepEqual([outcome, decoder.last], ['unsupported', 7])
@@ -367,7 +406,10 @@ describe('the record batch decoder', () => {
 
   test('a sink that throws loses that one record', () => {
     const decoder = new BatchDecoder(maxBatchBytes)
-    decoder.begin({ partition: 0, records: batch({ base: 0, records: letters('abc') }), aborted: [] }, 0)
+    decoder.begin(
+      { partition: 0, records: batch({ base: 0, records: letters('abc') }), aborted: [], lastStableOffset },
+      0,
+    )
     const poisoned = () => {
       throw new Error('poison')
     }
@@ -381,7 +423,7 @@ describe('the record batch decoder', () => {
       batch({ base: 0, records: letters('abc') }),
       batch({ base: 3, records: letters('d') }),
     ])
-    decoder.begin({ partition: 0, records: bytes, aborted: [] }, 0)
+    decoder.begin({ partition: 0, records: bytes, aborted: [], lastStableOffset }, 0)
     const offsets: number[] = []
     const sink = {
       record: ({ offset }: SourceRecord) => {
@@ -401,19 +443,30 @@ describe('the record batch decoder', () => {
     const offsets: number[] = []
     const sink = { record: ({ offset }: SourceRecord) => void offsets.push(offset) }
     const decoder = new BatchDecoder(maxBatchBytes)
-    decoder.begin({ partition: 0, records: bytes, aborted: [] }, 0)
+    decoder.begin({ partition: 0, records: bytes, aborted: [], lastStableOffset }, 0)
     assert.equal(decoder.step(sink), 'part')
     assert.equal(decoder.step(sink), 'part')
     const some = offsets.length
     assert.ok(some > 1000 && some < 5000, `${some} in two steps`)
     assert.equal(decoder.next, 5 + some)
-    decoder.begin({ partition: 0, records: bytes, aborted: [] }, decoder.next)
+    decoder.begin({ partition: 0, records: bytes, aborted: [], lastStableOffset }, decoder.next)
     let steps = 1
     while (decoder.step(sink) === 'part') steps++
     assert.ok(steps > 3, `${steps} steps`)
     assert.equal(decoder.step(sink), 'end')
     assert.deepEqual(offsets, all)
     assert.equal(decoder.next, 10_005)
+  })
+
+  test('a batch of large records is shown in as many steps as their bytes take', () => {
+    const records = Array.from({ length: 64 }, (_, offsetDelta) => ({ offsetDelta, value: 'v'.repeat(100_000) }))
+    const decoder = new BatchDecoder(16 << 20)
+    const bytes = batch({ base: 0, codec: 'zstd', records })
+    decoder.begin({ partition: 0, records: bytes, aborted: [], lastStableOffset }, 0)
+    let steps = 1
+    while (decoder.step({ record: () => {} }) === 'part') steps++
+    assert.ok(steps >= 3 && steps <= 6, `${steps} steps`)
+    assert.equal(decoder.next, 64)
   })
 
   test('damage behind the first part of a batch is told where it is met, and the next answer is read from its beginning', () => {
@@ -423,7 +476,10 @@ describe('the record batch decoder', () => {
     assert.equal(outcome, 'damaged')
     assert.equal(offsets.length, 4000)
     assert.deepEqual([decoder.first, decoder.last, decoder.next], [0, 4999, 4000])
-    decoder.begin({ partition: 0, records: batch({ base: 5000, records: letters('a') }), aborted: [] }, 5000)
+    decoder.begin(
+      { partition: 0, records: batch({ base: 5000, records: letters('a') }), aborted: [], lastStableOffset },
+      5000,
+    )
     assert.equal(decoder.step({ record: () => {} }), 'read')
     assert.equal(decoder.next, 5001)
   })
@@ -482,7 +538,7 @@ describe('the record batch decoder', () => {
           record.headers()
         },
       }
-      decoder.begin({ partition: 0, records: bytes, aborted: [{ producerId: 1, firstOffset: 8 }] }, 0)
+      decoder.begin({ partition: 0, records: bytes, aborted: [{ producerId: 1, firstOffset: 8 }], lastStableOffset }, 0)
       let steps = 0
       while (['read', 'part'].includes(decoder.step(sink))) assert.ok(++steps < 100, 'it ends')
       assert.ok(decoder.next >= floor)

@@ -36,7 +36,7 @@ function decoded(batch: Buffer): Read[] {
   const decoder = new BatchDecoder(batch.length)
   const records: Read[] = []
   const text = (bytes: Buffer, start: number, end: number) => (start < 0 ? null : bytes.toString('hex', start, end))
-  decoder.begin({ partition: 0, records: batch, aborted: [] }, 0)
+  decoder.begin({ partition: 0, records: batch, aborted: [], lastStableOffset: Number.MAX_SAFE_INTEGER }, 0)
   let outcome = decoder.step({ record: take })
   while (outcome === 'part') outcome = decoder.step({ record: take })
   assert.equal(outcome, 'read', decoder.problem)

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../src/base/random.ts'
+import { ByteQuota } from '../simulation/wire/kafka-quota.ts'
 import { Brokers } from './kafka-brokers.ts'
+
+const kilobytes = (count: number) => 'x'.repeat(count * 1000)
 
 test('a tail that waits at the head of a quiet log hears that the log was cut below it, and written further than that', async () => {
   const brokers = new Brokers()
@@ -228,6 +231,89 @@ test('a chunk is read although the broker throttles fetches for a while, and it 
   leader.throttledUntilMs = brokers.time.nowMs + 6000
   assert.deepEqual(await brokers.done(brokers.range(0, 2)), ['a', 'b'])
   assert.ok(fetches <= 4, `${fetches} fetches`)
+})
+
+test('under a quota a chunk asks for no more than the broker gives soon, and the whole log comes about as quickly as the quota lets it', async () => {
+  const brokers = new Brokers()
+  for (let i = 0; i < 400; i++) brokers.write(kilobytes(3))
+  for (const node of brokers.cluster.nodes) node.quota = new ByteQuota(30_000)
+  const { nowMs } = brokers.time
+  let next = 0
+  while (next < 400) ({ next } = await brokers.done(brokers.chunk(next, 400), 70_000))
+  const seconds = (brokers.time.nowMs - nowMs) / 1000
+  // The quota's window takes the first 300 KB, and 900 are to come at 30 a second.
+  assert.ok(seconds < 40, `${seconds} s`)
+})
+
+test('a tail that catches up under a quota is about as quick as the quota lets it be', async () => {
+  const brokers = new Brokers()
+  for (let i = 0; i < 400; i++) brokers.write(kilobytes(3))
+  for (const node of brokers.cluster.nodes) node.quota = new ByteQuota(30_000)
+  brokers.tail(0)
+  await brokers.passes(40_000)
+  assert.equal(brokers.told.length, 400)
+})
+
+test('where the way to the brokers is too slow for what is asked for, less is asked for, of the past and by the tail', async () => {
+  const brokers = new Brokers()
+  for (let i = 0; i < 400; i++) brokers.write(kilobytes(3))
+  for (const node of brokers.cluster.nodes) {
+    const { handle } = node
+    node.handle = (key, body, reply) =>
+      handle.call(node, key, body, (answer) => {
+        // 200 KB a second: a megabyte takes longer than any request waits for.
+        brokers.time.add(brokers.broker.process, answer.bytes.length / 200, () => reply(answer))
+      })
+  }
+  let next = 0
+  while (next < 400) ({ next } = await brokers.done(brokers.chunk(next, 400)))
+  brokers.tail(0)
+  await brokers.passes(40_000)
+  assert.equal(brokers.told.length, 400)
+})
+
+test('a chunk whose broker fails says how far it came, and what it has told is not told again', async () => {
+  const brokers = new Brokers()
+  for (let i = 0; i < 12; i++) brokers.write(`!${i}`)
+  await brokers.done(brokers.source.offsets(brokers.info, 0))
+  let fetches = 0
+  const { leader } = brokers
+  const { handle } = leader
+  leader.handle = (key, body, reply) => {
+    if (key === 1 && ++fetches > 9) leader.state = 'frozen'
+    return leader.state === 'frozen' ? () => {} : handle.call(leader, key, body, reply)
+  }
+  const lost: number[][] = []
+  const sink = { record() {}, lost: (from: number, to: number) => lost.push([from, to]) }
+  const chunk = { partition: 0, from: 0, to: 12, maxBytes: 1 << 20 }
+  const { next } = await brokers.done(brokers.source.range(brokers.info, chunk, sink))
+  assert.ok(next > 0 && next < 12, `${next}`)
+  assert.equal(lost.at(-1)![1], next - 1)
+  await assert.rejects(brokers.done(brokers.source.range(brokers.info, { ...chunk, from: next }, sink)), {
+    code: 'broker_unavailable',
+  })
+})
+
+test('a chunk that nobody wants any more takes nothing of a quota after the pause', async () => {
+  const brokers = new Brokers()
+  brokers.write('a', 'b')
+  await brokers.done(brokers.range(0, 2))
+  const { leader } = brokers
+  let fetches = 0
+  const { handle } = leader
+  leader.handle = (key, body, reply) => {
+    if (key === 1) fetches++
+    return handle.call(leader, key, body, reply)
+  }
+  leader.throttleMs = 2500
+  leader.throttledUntilMs = brokers.time.nowMs + 2000
+  const sink = { record() {}, lost() {}, full: false }
+  const chunk = { partition: 0, from: 0, to: 2, maxBytes: 1 << 20 }
+  const reading = brokers.source.range(brokers.info, chunk, sink)
+  while (fetches === 0) await brokers.passes(10)
+  sink.full = true
+  assert.equal((await brokers.done(reading)).next, 0)
+  assert.equal(fetches, 1)
 })
 
 test('a leader that does not answer is given up, also where it has asked for a pause before', async () => {

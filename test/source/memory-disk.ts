@@ -2,13 +2,13 @@ import type { Batch } from '../../src/source/embedded/batch.ts'
 import type { Disk } from '../../src/source/embedded/disk.ts'
 import { blocksOf, emptyImage, type Image, placeKey, withBatch, withBlock } from '../simulation/embedded/image.ts'
 
-/** A disk that commits at once, so that whoever waits for a commit waits for no time. What it holds outlives who has it open. */
+/** A disk that commits without delay. Its contents survive a close. */
 export class MemoryDisk implements Disk {
   readonly dir = '/memory'
   image: Image = emptyImage
-  /** How many blocks each commit dropped and wrote, in order. */
+  /** Number of blocks that each commit dropped and wrote, in order. */
   readonly commits: { readonly dropped: number; readonly written: number }[] = []
-  /** Set: what is durable is told only once this resolves. */
+  /** If set, commits resolve only after it. */
   telling: Promise<void> | undefined
 
   fact(key: string): unknown {
@@ -43,7 +43,7 @@ export class MemoryDisk implements Disk {
     await this.telling
   }
 
-  /** What becomes of a block; undefined = it is not there any more. */
+  /** Replaces a stored block by `bytes`; undefined = removes it. */
   harm(id: number, partition: number, base: number, bytes: Buffer | undefined): void {
     this.image = withBlock(this.image, placeKey(id, partition), base, bytes)
   }

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { openSource, parseBrokerUrl } from '../../src/source/open.ts'
 
-test('a Kafka URL gives its brokers, with the default port where it names none', () => {
+test('a Kafka URL yields its brokers, with the default port if it names none', () => {
   const brokers = (url: string) => {
     const parsed = parseBrokerUrl(url)
     return parsed.kind === 'kafka' ? parsed.brokers : []
@@ -16,18 +16,18 @@ test('a Kafka URL gives its brokers, with the default port where it names none',
   assert.deepEqual(brokers('kafka://[::1]:9093,[fe80::1]'), ['[::1]:9093', '[fe80::1]:9092'])
 })
 
-test('a NATS URL gives its servers, with the default port where it names none, and whether they are to have TLS', () => {
+test('a NATS URL yields its servers, with the default port if it names none, and whether to use TLS', () => {
   assert.deepEqual(parseBrokerUrl('nats://h,h2:19800'), { kind: 'nats', servers: ['h:4222', 'h2:19800'], tls: false })
   assert.deepEqual(parseBrokerUrl('tls://h'), { kind: 'nats', servers: ['h:4222'], tls: true })
   assert.throws(() => parseBrokerUrl('nats://alice:secret@h'), /credentials/)
 })
 
-test('an embedded URL gives its directory, from the working directory on', () => {
+test('an embedded URL yields its directory, relative to the working directory', () => {
   assert.deepEqual(parseBrokerUrl('embedded:/var/lib/carillon'), { kind: 'embedded', dir: '/var/lib/carillon' })
   assert.deepEqual(parseBrokerUrl('embedded:.carillon'), { kind: 'embedded', dir: resolve('.carillon') })
 })
 
-test('a URL that is none is refused with what was expected and what came', () => {
+test('an invalid URL is refused with the expected form and the actual text', () => {
   const cases: [string, RegExp][] = [
     [
       'amqp://h:5672',
@@ -55,7 +55,7 @@ test('a password in a URL is refused and not repeated', () => {
   )
 })
 
-test('opening an embedded log gives a source under its name', async () => {
+test('opening an embedded log returns a source under its name', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'carillon-open-'))
   const source = await openSource(`embedded:${dir}`, { log() {} })
   assert.equal(source.kind, 'embedded')
@@ -78,18 +78,18 @@ test('opening an embedded log loads nothing of Kafka', () => {
   assert.equal(child.stdout.toString().trim(), '0')
 })
 
-test('a directory that can not be made is refused at once', () => {
+test('a directory that cannot be created is refused at once', () => {
   const script = `
     import { openSource } from './src/source/open.ts'
     await openSource('embedded:/proc/nope/log', { log() {} }).catch(({ code, message }) => console.log(code, message))
   `
   const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script]
   const cwd = new URL('../../', import.meta.url)
-  // In a process of its own: what it must not do is to go on for ever.
+  // In a separate process, because the failure would be an endless call.
   const { stdout, signal } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 10_000 })
   assert.equal(signal, null)
   assert.match(
     stdout,
-    /^broker_unavailable expected a directory for the embedded log .*, got \/proc\/nope\/log: ENOENT/,
+    /^broker_unavailable expected a readable and writable directory for the embedded log, got \/proc\/nope\/log: ENOENT/,
   )
 })

@@ -11,22 +11,28 @@ import { VirtualTime } from '../simulation/virtual-time.ts'
 const kinds = { model: 'ranges', kafka: 'ranges', jetstream: 'times' } as const
 const seeds = 25
 const actions = 120
-/** Between two actions, at most, ms: some come while an answer is on its way, others long after. */
+/**
+ * Maximum interval between two actions, ms: some come while an answer is under way, others long
+ * after.
+ */
 const pauseMs = 300
 
-/** A tail whose partitions come and go at random, from outside and from within its sink, while leaders move and brokers fail. */
+/**
+ * A tail whose partitions are added and dropped at random, from outside and from within its sink,
+ * while leaders move and brokers fail.
+ */
 class RandomTail implements TailSink {
   readonly #random: Random
   readonly #time = new VirtualTime()
   readonly #gateway = this.#time.process('gateway')
   readonly #broker: SimBroker
   readonly #cluster: SimulatedCluster
-  /** By partition that is read: where it must go on. */
+  /** Next offset of each partition that is read. */
   readonly #next = new Map<number, number>()
   readonly #violations: string[] = []
   #partitions = 3
   #tail: Tail | undefined
-  /** Nothing is moved any more. */
+  /** Set when no more partitions are moved. */
   #isResting = false
 
   constructor(kind: keyof typeof kinds, seed: number) {
@@ -98,7 +104,7 @@ class RandomTail implements TailSink {
     if (this.#random.next() < 0.2) this.#move()
   }
 
-  // What happens
+  // Actions
 
   #act(): void {
     const x = this.#random.next()
@@ -116,13 +122,17 @@ class RandomTail implements TailSink {
     log.append({ key: null, value, event: undefined, timeMs, transaction: undefined, damaged: false }, nowMs)
   }
 
-  /** Drops a partition that is read, adds one that is not, or moves one to another place at once. */
+  /**
+   * Drops a partition that is read, adds one that is not, or moves one to another position at
+   * once.
+   */
   #move(): void {
     if (this.#isResting) return
     const partition = this.#below(this.#partitions)
     const isRead = this.#next.delete(partition)
     if (isRead) this.#tail!.drop(partition)
-    // To drop one may end an outage, and a sink that is told so may add it again.
+    // Dropping a partition may end an outage, and a sink that is notified of that may add it
+    // again.
     const isAbsent = !this.#next.has(partition)
     if (isAbsent && (!isRead || this.#random.next() < 0.5)) this.#add(partition)
   }

@@ -7,7 +7,7 @@ function healthOf() {
   return { told, health: new TailHealth(1000, (state, detail) => told.push(`${state} ${detail}`.trim())) }
 }
 
-test('what should be looked at is told while reads work, one thing at a time, until it is all right again', () => {
+test('warnings are reported while reads work, one at a time, until they are cleared', () => {
   const { told, health } = healthOf()
   health.expect(0, 0)
   health.warn('subjects', 'a foreign subject')
@@ -20,7 +20,7 @@ test('what should be looked at is told while reads work, one thing at a time, un
   assert.deepEqual(told, ['up a foreign subject', 'up no permission', 'up'])
 })
 
-test('what should be looked at comes behind what cannot be read', () => {
+test('a partition that cannot be read is reported before warnings', () => {
   const { told, health } = healthOf()
   health.failed(0, 0, 'refused')
   health.failed(0, 1000, 'refused')

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { residentBytes } from '../../src/bench/process/host.ts'
 import { type Answer, ask, postJson } from './http.ts'
 import { endsWithThis } from './running.ts'
 import { until } from './until.ts'
@@ -110,8 +111,7 @@ export class GatewayProcess {
 
   /** Resident memory, MiB. */
   get residentMiB(): number {
-    const status = readFileSync(`/proc/${this.#child!.pid}/status`, 'utf8')
-    return Number(/VmRSS:\s+(\d+) kB/.exec(status)![1]) / 1024
+    return residentBytes(this.#child!.pid!) / 2 ** 20
   }
 
   get running(): boolean {

@@ -11,3 +11,4 @@ export const carillonConversations = {
   'sse-json': (listener) => new SseConversation(listener, sseDialect),
   'poll-json': (listener) => new PollConversation(listener),
 } as const satisfies Record<string, Converse>
+export type CarillonConversation = keyof typeof carillonConversations

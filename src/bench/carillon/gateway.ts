@@ -5,13 +5,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { defaultRoutes } from '../../routing/options.ts'
+import type { Reach } from '../load/target.ts'
 import { guardFolder, guardProcess, unguardFolder, unguardProcess } from '../process/guarded.ts'
 import { type Metrics, scrape } from '../process/metrics.ts'
+import type { BrokerWayTarget } from './broker-way.ts'
+import type { CarillonConversation } from './conversations.ts'
 
 const carillon = fileURLToPath(new URL('../../../bin/carillon', import.meta.url))
 /** How long a gateway may take to start, or to reach a state that is waited for, ms. */
 const patienceMs = 30_000
 const pollMs = 50
+const defaultPartitions = 4
 
 export interface GatewayOptions {
   /** Clients here; the admin listener is one above, the inspector two. */
@@ -47,7 +52,7 @@ export class Gateway {
   #output = ''
 
   constructor(options: GatewayOptions) {
-    const { port, broker, topic, config: { partitions = 4, ...rest } = {}, more = {} } = options
+    const { port, broker, topic, config: { partitions = defaultPartitions, ...rest } = {}, more = {} } = options
     this.port = port
     this.#options = options
     this.#dir = mkdtempSync(join(tmpdir(), 'carillon-bench-'))
@@ -90,6 +95,24 @@ export class Gateway {
       this.#output += error.message
     })
     return child
+  }
+
+  /** How a load reaches it: events come through the gateway itself where the log is its own, else through the broker. */
+  reach(conversation: CarillonConversation): Reach {
+    const { broker, topic, config: { partitions = defaultPartitions } = {} } = this.#options
+    const endpoint = { host: '127.0.0.1', port: this.port, tls: false }
+    const streams = { events: { topic, partitions } }
+    const target: BrokerWayTarget = { url: broker, options: {}, routes: defaultRoutes, streams, create: true }
+    const isOwn = broker.startsWith('embedded')
+    return {
+      clients: { file: new URL('clients.ts', import.meta.url), conversation },
+      publisher: {
+        file: new URL('publisher.ts', import.meta.url),
+        way: isOwn ? 'gateway' : 'broker',
+        settings: isOwn ? { endpoint } : target,
+      },
+      endpoints: [endpoint],
+    }
   }
 
   static async ready(options: GatewayOptions): Promise<Gateway> {

@@ -1,7 +1,7 @@
 import type { ServerFrame } from '../../wire/frames.ts'
 import { decodeServerFrame as decodeJson, encodeClientFrame as encodeJson } from '../../wire/json.ts'
 import { decodeServerFrame as decodeProto, encodeClientFrame as encodeProto } from '../../wire/proto.ts'
-import type { Listener } from '../load/conversation.ts'
+import type { Followed, Listener } from '../load/conversation.ts'
 import { dueUsOf, findPayload, numberOf } from '../load/payload.ts'
 import type { Dialect } from '../load/websocket.ts'
 
@@ -16,8 +16,8 @@ const protoKey = { delivery: 26, after: 10 } as const
 export const jsonDialect: Dialect = {
   path,
   headers: 'Sec-WebSocket-Protocol: carillon.v1.json\r\n',
-  opened({ subject, token }, send) {
-    send(encodeJson({ kind: 'subscribe', ref: 1, subject, after: afterOf(token) }))
+  opened({ followed }, send) {
+    for (const [i, each] of followed.entries()) send(encodeJson(subscribe(i, each)))
   },
   message(listener, bytes, start, end) {
     const tokenAt = start + jsonDelivery.length
@@ -25,8 +25,8 @@ export const jsonDialect: Dialect = {
     const isDelivery = tokenAt < end && bytes[start + 2] === 0x64 && bytes[tokenAt - 1] === quote
     if (isDelivery) {
       const tokenEnd = bytes.indexOf(quote, tokenAt)
-      tellEvent(listener, bytes, tokenEnd, end)
-      listener.position(bytes, tokenAt, tokenEnd)
+      const of = tellEvent(listener, bytes, tokenEnd, end)
+      listener.position(bytes, tokenAt, tokenEnd, of)
     } else hear(listener, decodeJson(bytes.toString('utf8', start, end)))
     return undefined
   },
@@ -35,8 +35,8 @@ export const jsonDialect: Dialect = {
 export const protoDialect: Dialect = {
   path,
   headers: 'Sec-WebSocket-Protocol: carillon.v1.proto\r\n',
-  opened({ subject, token }, send) {
-    send(encodeProto({ kind: 'subscribe', ref: 1, subject, after: afterOf(token) }))
+  opened({ followed }, send) {
+    for (const [i, each] of followed.entries()) send(encodeProto(subscribe(i, each)))
   },
   message(listener, bytes, start, end) {
     // The frame's length is a varint of one to five bytes.
@@ -45,40 +45,47 @@ export const protoDialect: Dialect = {
     const tokenAt = at + 3
     if (bytes[start] === protoKey.delivery && bytes[at + 1] === protoKey.after) {
       const tokenEnd = tokenAt + bytes[at + 2]!
-      tellEvent(listener, bytes, tokenEnd, end)
-      listener.position(bytes, tokenAt, tokenEnd)
+      const of = tellEvent(listener, bytes, tokenEnd, end)
+      listener.position(bytes, tokenAt, tokenEnd, of)
     } else hear(listener, decodeProto(Buffer.from(bytes.subarray(start, end))))
     return undefined
   },
 }
 
-const afterOf = (token: string): string[] => (token === '' ? [] : [token])
+/** Its ref counts the subscriptions from 1. */
+function subscribe(i: number, { subject, token }: Followed) {
+  return { kind: 'subscribe', ref: i + 1, subject, after: token === '' ? [] : [token] } as const
+}
 
-function tellEvent(listener: Listener, bytes: Buffer, start: number, end: number): void {
+/** Returns which of the subjects followed the event is of. */
+function tellEvent(listener: Listener, bytes: Buffer, start: number, end: number): number {
   const at = findPayload(bytes, start, end)
   if (at < 0) throw new Error('expected a delivery of an event of this benchmark, got another event')
-  listener.event(dueUsOf(bytes, at), numberOf(bytes, at))
+  const of = listener.followed.length === 1 ? 0 : listener.find(bytes, start, end)
+  listener.event(dueUsOf(bytes, at), numberOf(bytes, at), of)
+  return of
 }
 
 /** Whatever is no delivery. */
 function hear(listener: Listener, frame: ServerFrame | undefined): void {
   switch (frame?.kind) {
     case 'subscribed':
-      tellPosition(listener, frame.after)
+      tellPosition(listener, frame.after, frame.ref - 1)
       break
     case 'live':
       listener.live()
       break
     case 'gap':
       listener.gap()
-      tellPosition(listener, frame.after)
+      // It is a position in one partition: with several subjects, it says nothing of where the others are.
+      if (listener.followed.length === 1) tellPosition(listener, frame.after, 0)
       break
     case 'error':
       throw new Error(`the gateway answered ${frame.code}: ${frame.message}`)
   }
 }
 
-function tellPosition(listener: Listener, token: string): void {
+function tellPosition(listener: Listener, token: string, of: number): void {
   const bytes = Buffer.from(token, 'latin1')
-  listener.position(bytes, 0, bytes.length)
+  listener.position(bytes, 0, bytes.length, of)
 }

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
 import type { Conversation, Converse, Listener } from './conversation.ts'
+import type { FollowedSubject } from './followed.ts'
 import { authorityOf, type Endpoint, openSocket } from './socket.ts'
+import { subjectDigits } from './subjects.ts'
 
-/** Longest token that is kept, bytes. */
-const maxTokenBytes = 64
-
-/** What a client tells its crowd. */
+/** What a client tells the one that holds it. */
 export interface ClientHost {
   readonly converse: Converse
   readonly localAddress: string | undefined
@@ -15,7 +14,7 @@ export interface ClientHost {
   clockUs(): number
   /** Bytes are about to be read. */
   reading(): void
-  event(client: Client, dueUs: number, number: number): void
+  event(client: Client, followed: FollowedSubject, dueUs: number, number: number): void
   /** All that was missed has come. */
   live(client: Client): void
   gap(client: Client): void
@@ -23,46 +22,41 @@ export interface ClientHost {
   gone(client: Client, why: string): void
 }
 
-/** Which of the clients it is, and of which subject. */
+/** Which of the clients it is, and what it follows. */
 export interface ClientPlace {
   readonly index: number
-  readonly subject: string
-  readonly subjectIndex: number
+  readonly followed: readonly FollowedSubject[]
   /** It stops reading now and then. */
   readonly slow: boolean
 }
 
-/** One client over all of its connections: its subject, where it stands, what it has had. */
+/** One client over all of its connections. */
 export class Client implements Listener {
   readonly index: number
-  readonly subject: string
-  readonly subjectIndex: number
+  readonly followed: readonly FollowedSubject[]
   readonly slow: boolean
-  /** The number of the event that comes next. */
-  next = 0
   /** Since when it is live, monotonic µs; Infinity = it is not. */
   liveUs = Number.POSITIVE_INFINITY
   /** When it began to come, or lost what it had, monotonic µs; 0 while it is live. */
   begunUs = 0
-  /** A gap was told since the last event: numbers that are passed over now were not lost in silence. */
-  toldGap = false
   /** How often it has changed its gateway. */
   moves = 0
   authority = ''
   readonly #host: ClientHost
-  readonly #token: Buffer
-  #tokenBytes = 0
+  /** What stands before a subject's number. */
+  readonly #prefix: string
+  /** Subscriptions that are not live yet. */
+  #left = 0
   #socket: Socket | undefined
   #conversation: Conversation | undefined
   #paused = false
 
-  constructor(host: ClientHost, { index, subject, subjectIndex, slow }: ClientPlace) {
+  constructor(host: ClientHost, { index, followed, slow }: ClientPlace) {
     this.#host = host
     this.index = index
-    this.subject = subject
-    this.subjectIndex = subjectIndex
+    this.followed = followed
     this.slow = slow
-    this.#token = Buffer.alloc(maxTokenBytes)
+    this.#prefix = this.subject.slice(0, -subjectDigits)
   }
 
   get connected(): boolean {
@@ -70,13 +64,18 @@ export class Client implements Listener {
   }
 
   get token(): string {
-    return this.#token.toString('latin1', 0, this.#tokenBytes)
+    return this.followed[0]!.token
+  }
+
+  get subject(): string {
+    return this.followed[0]!.subject
   }
 
   come(endpoint: Endpoint, nowUs: number): void {
     this.leave(nowUs)
     if (this.begunUs === 0) this.begunUs = nowUs
     this.authority = authorityOf(endpoint)
+    this.#left = this.followed.length
     const conversation = this.#host.converse(this)
     this.#conversation = conversation
     const socket = openSocket({
@@ -124,24 +123,29 @@ export class Client implements Listener {
   }
 
   live(): void {
-    if (this.liveUs !== Number.POSITIVE_INFINITY) return
+    if (this.liveUs !== Number.POSITIVE_INFINITY || --this.#left > 0) return
     this.liveUs = this.#host.nowUs
     this.#host.live(this)
   }
 
-  event(dueUs: number, number: number): void {
-    this.#host.event(this, dueUs, number)
+  find(bytes: Buffer, start: number, end: number): number {
+    const at = bytes.indexOf(this.#prefix, start, 'latin1') + this.#prefix.length
+    const index = Number(bytes.toString('latin1', at, Math.min(end, at + subjectDigits)))
+    const of = this.followed.findIndex(({ subjectIndex }) => subjectIndex === index)
+    if (of < 0) throw new Error(`expected an event of a subject of this client, got one of number ${index}`)
+    return of
   }
 
-  position(bytes: Uint8Array, start: number, end: number): void {
-    if (end - start > maxTokenBytes)
-      throw new Error(`expected a token of at most ${maxTokenBytes} bytes, got ${end - start}`)
-    for (let i = start, at = 0; i < end; i++, at++) this.#token[at] = bytes[i]!
-    this.#tokenBytes = end - start
+  event(dueUs: number, number: number, of = 0): void {
+    this.#host.event(this, this.followed[of]!, dueUs, number)
+  }
+
+  position(bytes: Uint8Array, start: number, end: number, of = 0): void {
+    this.followed[of]!.stand(bytes, start, end)
   }
 
   gap(): void {
-    this.toldGap = true
+    for (const each of this.followed) each.toldGap = true
     this.#host.gap(this)
   }
 

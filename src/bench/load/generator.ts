@@ -1,28 +1,26 @@
 import { Child } from '../process/child.ts'
-import { maxDescriptors } from '../process/host.ts'
+import { maxConnections } from '../process/host.ts'
 import type { Published } from './account.ts'
 import type { ClientHandlers } from './client-process.ts'
-import type { CrowdReport, CrowdResult } from './crowd.ts'
+import type { Arrival, ClientsReport, ClientsResult } from './clients.ts'
 import { Latencies, type LatencyCounts } from './latencies.ts'
 import type { PublisherReport } from './publisher.ts'
 import type { PublisherHandlers } from './publisher-process.ts'
 import type { Load } from './scenario.ts'
 import type { Endpoint } from './socket.ts'
 import { followedSubjects } from './subjects.ts'
-import type { Target } from './target.ts'
+import type { Reach } from './target.ts'
 
-/** Clients that one process holds: a descriptor each, and more would be more than a core can serve. */
+/** Clients that one process holds at most: more would be more than a core can serve. */
 const clientsPerProcess = 18_000
-/** Descriptors of a process beside its connections. */
-const spareDescriptors = 500
 /** How long connecting, or a storm, may take, ms. */
 const comingMs = 600_000
 
 export function processesFor(clients: number): number {
-  return Math.ceil(clients / Math.min(clientsPerProcess, maxDescriptors() - spareDescriptors))
+  return Math.ceil(clients / Math.min(clientsPerProcess, maxConnections()))
 }
 
-/** All crowds together, with what was counted since the last report. */
+/** The clients of all processes, with what was counted since the last report. */
 export interface Reported {
   readonly connected: number
   readonly live: number
@@ -32,7 +30,7 @@ export interface Reported {
   readonly publisher: PublisherReport
 }
 
-/** What the crowds had in a window, and since the start. */
+/** What all clients had in a window, and since the start. */
 export interface Received {
   readonly live: Latencies
   readonly caughtUp: Latencies
@@ -51,7 +49,7 @@ export interface Received {
 export class Generator {
   readonly #load: Load
   readonly #prefix: string
-  readonly #crowds: Child<ClientHandlers>[] = []
+  readonly #processes: Child<ClientHandlers>[] = []
   #publisher: Child<PublisherHandlers> | undefined
 
   /** `run` keeps the subjects of two runs apart. */
@@ -61,29 +59,30 @@ export class Generator {
   }
 
   get clientPids(): readonly number[] {
-    return this.#crowds.map(({ pid }) => pid)
+    return this.#processes.map(({ pid }) => pid)
   }
 
   get publisherPids(): readonly number[] {
     return this.#publisher === undefined ? [] : [this.#publisher.pid]
   }
 
-  async openClients(target: Target): Promise<void> {
-    const { clients, spread, subjects, seed, slowEvery } = this.#load
-    const followed = followedSubjects(spread, clients, subjects, seed)
+  async openClients(target: Reach): Promise<void> {
+    const { clients, each = 1, spread, subjects, seed, slowEvery } = this.#load
+    const followed = followedSubjects(spread, clients * each, subjects, seed)
     const processes = processesFor(clients)
-    const each = Math.ceil(clients / processes)
-    const { file, conversation } = target.clients
+    const share = Math.ceil(clients / processes)
+    const { file, conversation, ownSession = false } = target.clients
     await Promise.all(
       Array.from({ length: processes }, (_, i) => {
-        const crowd = new Child<ClientHandlers>(file)
-        this.#crowds.push(crowd)
-        const first = i * each
-        return crowd.ask('open', {
+        const child = new Child<ClientHandlers>(file, { ownSession })
+        this.#processes.push(child)
+        const first = i * share
+        return child.ask('open', {
           conversation,
           endpoints: target.endpoints,
           first,
-          subjects: followed.slice(first, first + each),
+          subjects: followed.slice(first * each, (first + share) * each),
+          each,
           prefix: this.#prefix,
           localAddress: sourceAddress(target.endpoints, i),
           slowEvery,
@@ -92,7 +91,7 @@ export class Generator {
     )
   }
 
-  async openPublisher({ publisher }: Target): Promise<void> {
+  async openPublisher({ publisher }: Pick<Reach, 'publisher'>): Promise<void> {
     const { subjects, spread, seed, payloadBytes } = this.#load
     this.#publisher = new Child<PublisherHandlers>(publisher.file)
     const { way, settings: target } = publisher
@@ -101,28 +100,45 @@ export class Generator {
 
   /** Resolves when all clients are live. */
   connect(): Promise<unknown> {
-    return this.#each((crowd) => crowd.ask('connect', null, comingMs))
+    return this.#each((child) => child.ask('connect', null, comingMs))
   }
 
   storm(): Promise<unknown> {
-    return this.#each((crowd) => crowd.ask('storm', null, comingMs))
+    return this.#each((child) => child.ask('storm', null, comingMs))
   }
 
-  /** Clients a second that leave and come back, of all crowds together. */
+  /** All lose their connections and stay away. */
+  leave(): Promise<unknown> {
+    return this.#each((child) => child.ask('leave', null))
+  }
+
+  /** All who are away come back, spread over so many ms; resolves when all are live. */
+  async come(withinMs: number): Promise<Arrival> {
+    const arrivals: Arrival[] = await this.#each((child) => child.ask('come', withinMs, comingMs))
+    const latest = (of: keyof Arrival) => Math.max(...arrivals.map((each) => each[of]))
+    return { begunMs: latest('begunMs'), allLiveMs: latest('allLiveMs') }
+  }
+
+  /** Clients a second that leave and come back, of all processes together. */
   churn(perSecond: number): Promise<unknown> {
-    return this.#each((crowd) => crowd.ask('churn', perSecond / this.#crowds.length))
+    return this.#each((child) => child.ask('churn', perSecond / this.#processes.length))
   }
 
   window(fromUs: number, toUs: number): Promise<unknown> {
-    return this.#each((crowd) => crowd.ask('window', { fromUs, toUs }))
+    return this.#each((child) => child.ask('window', { fromUs, toUs }))
   }
 
   endWindow(toUs: number): Promise<unknown> {
-    return this.#each((crowd) => crowd.ask('endWindow', toUs))
+    return this.#each((child) => child.ask('endWindow', toUs))
   }
 
   async start(rate: number, startUs: number): Promise<void> {
     await this.#publisher!.ask('start', { rate, startUs })
+  }
+
+  /** So many events as fast as the log takes them; resolves when all are acknowledged. */
+  burst(count: number): Promise<void> {
+    return this.#publisher!.ask('burst', count, comingMs)
   }
 
   stop(): Promise<Published> {
@@ -131,8 +147,8 @@ export class Generator {
 
   /** Slow readers hurry, so that what is left comes. */
   async lacking(published: Published): Promise<{ late: number; lost: number; told: number }> {
-    await this.#each((crowd) => crowd.ask('hurry', null))
-    const found = await this.#each((crowd) => crowd.ask('lacking', published))
+    await this.#each((child) => child.ask('hurry', null))
+    const found = await this.#each((child) => child.ask('lacking', published))
     return found.reduce(
       (sum, { late, lost, told }) => ({ late: sum.late + late, lost: sum.lost + lost, told: sum.told + told }),
       { late: 0, lost: 0, told: 0 },
@@ -140,7 +156,7 @@ export class Generator {
   }
 
   async reports(): Promise<Reported> {
-    const reports: CrowdReport[] = await this.#each((crowd) => crowd.ask('report', null))
+    const reports: ClientsReport[] = await this.#each((child) => child.ask('report', null))
     const total = (of: 'connected' | 'live' | 'broken' | 'gaps') => reports.reduce((sum, each) => sum + each[of], 0)
     return {
       connected: total('connected'),
@@ -153,7 +169,7 @@ export class Generator {
   }
 
   async received(): Promise<Received> {
-    const results: CrowdResult[] = await this.#each((crowd) => crowd.ask('result', null))
+    const results: ClientsResult[] = await this.#each((child) => child.ask('result', null))
     const of = (name: 'live' | 'caughtUp' | 'slow' | 'coming' | 'returning') =>
       together(results.map((result) => result[name]))
     const total = (name: 'repeated' | 'gaps' | 'broken' | 'refused') =>
@@ -174,11 +190,11 @@ export class Generator {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#crowds, this.#publisher].map((child) => child?.end()))
+    await Promise.all([...this.#processes, this.#publisher].map((child) => child?.end()))
   }
 
-  #each<T>(ask: (crowd: Child<ClientHandlers>) => Promise<T>): Promise<T[]> {
-    return Promise.all(this.#crowds.map(ask))
+  #each<T>(ask: (child: Child<ClientHandlers>) => Promise<T>): Promise<T[]> {
+    return Promise.all(this.#processes.map(ask))
   }
 
   async #publisherReport(): Promise<PublisherReport> {

@@ -26,6 +26,7 @@ export function publisherHandlers(ways: Readonly<Record<string, OpenWay>>) {
     calibrate: ({ options, forMs }: { options: PublisherOptions; forMs: number }): number =>
       Publisher.calibrate(options, forMs),
     start: (pace: { rate: number; startUs: number }): void => publisher.start(pace),
+    burst: (count: number): Promise<void> => publisher.burst(count),
     stop: (_: null): Promise<Published> => publisher.stop(),
     report: (_: null): PublisherReport => publisher.report(),
     close: async (_: null): Promise<void> => way?.close(),

@@ -18,6 +18,8 @@ const patienceMs = 20_000
 /** Events of unknown fate that are remembered; more of them are a failed run. */
 const maxUnknown = 200_000
 const maxReasons = 5
+/** Events a second of a schedule whose events are all due at its start. */
+const atOnce = 1e9
 
 export interface PublisherOptions {
   /** What stands before a subject's number. */
@@ -70,6 +72,19 @@ export class Publisher {
     this.#running ??= this.#run()
   }
 
+  /** So many events as fast as the log takes them, due when they are sent. Resolves when all are acknowledged; rejects where some are not. */
+  async burst(count: number): Promise<void> {
+    for (let left = count; left > 0; ) {
+      while (this.#underWay.size >= this.#way.maxBatches) await Promise.race(this.#underWay)
+      if (this.#failures > 0) break
+      const some = Math.min(left, this.#way.maxEvents)
+      this.#send(this.#batch(new Schedule(atOnce, monotonicUs()), some))
+      left -= some
+    }
+    await Promise.all(this.#underWay)
+    if (this.#failures > 0) throw new Error([...this.#reasons].join('; '))
+  }
+
   /** Resolves when what was sent is acknowledged or has failed. */
   async stop(): Promise<Published> {
     this.#schedule = undefined
@@ -100,7 +115,7 @@ export class Publisher {
       close: () => Promise.resolve(),
     }
     const publisher = new Publisher(options, nowhere)
-    const schedule = new Schedule(1e9, monotonicUs())
+    const schedule = new Schedule(atOnce, monotonicUs())
     const startMs = performance.now()
     let made = 0
     for (; performance.now() - startMs < forMs; made += nowhere.maxEvents) publisher.#batch(schedule, nowhere.maxEvents)

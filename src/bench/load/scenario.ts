@@ -97,6 +97,8 @@ export interface Load {
   readonly spread: Spread
   readonly action: Action
   readonly clients: number
+  /** Subjects that each client follows, each client others; one where it is not given. */
+  readonly each?: number
   /** Events a second. */
   readonly rate: number
   readonly subjects: number

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { cpus, release } from 'node:os'
+import { keptDescriptors, openFileLimits } from '../../base/descriptors.ts'
 
 /** What Linux says of this host and its processes; elsewhere these figures can't be had. */
 
@@ -68,10 +69,15 @@ export function hostTime(): HostTime {
   return { all: ticks.reduce((sum, each) => sum + each, 0), idle: ticks[3]! + ticks[4]! }
 }
 
-/** Files and sockets that one process may have open. */
+/** Files and sockets that a process which is started here may have open. */
 export function maxDescriptors(): number {
-  const limit = /^Max open files\s+(\d+)/m.exec(read('/proc/self/limits'))
-  return limit === null ? Number.POSITIVE_INFINITY : Number(limit[1])
+  return openFileLimits(read('/proc/self/limits'))?.soft ?? Number.POSITIVE_INFINITY
+}
+
+/** Connections that such a process may have, a gateway or one that holds clients. */
+export function maxConnections(): number {
+  const limit = maxDescriptors()
+  return limit - keptDescriptors(limit, 0)
 }
 
 /** The process that listens on a TCP port of this host; undefined where it is none of ours to see. */

@@ -73,7 +73,7 @@ async function copy(code, button, announce) {
     // No permission to copy: selects the text, so that the usual keys copy it.
     getSelection().selectAllChildren(code)
     button.textContent = 'Selected'
-    announce('Selected: copy it with the keyboard')
+    announce('Selected: press the keys that copy')
   }
   setTimeout(() => {
     button.textContent = 'Copy'

@@ -89,7 +89,7 @@ export class Connection {
     this.interrupted(error)
     const bound = Math.min(backoffMs.most, backoffMs.first * 2 ** this.#attempt++)
     const waitMs = retryAfterMs + Math.random() * bound
-    this.#tell('waiting', `again in ${(waitMs / 1000).toFixed(1)} s`)
+    this.#tell('waiting', `reconnecting in ${(waitMs / 1000).toFixed(1)} s`)
     this.#timer = setTimeout(() => this.#connect(), waitMs)
   }
 

@@ -9,7 +9,7 @@ const waitMs = 25_000
  * between them.
  */
 export class LongPollConnection extends Connection {
-  static title = 'Long poll'
+  static title = 'Long-poll'
   static endpoint = '/v1/poll'
   #abort
 

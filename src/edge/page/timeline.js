@@ -34,7 +34,7 @@ export class Timeline {
   gap(transport, gap) {
     const to = gap.to === undefined ? '' : ` to ${gap.partition}@${gap.to}`
     const n = gap.n === undefined ? '' : `, ${gap.n} events`
-    const lost = gap.certain ? 'something was lost' : 'maybe nothing was lost'
+    const lost = gap.certain ? 'events were lost' : 'events may be missing'
     const text = `Gap (${gap.reason}): ${gap.stream} ${gap.partition}@${gap.from}${to}${n}; ${lost}`
     this.#add('gap', transport, [cell('text', text)])
   }
@@ -81,7 +81,7 @@ export function duration(ms) {
   return `${Math.round(ms / 3_600_000)} h`
 }
 
-const latency = (ms) => cell('latency', duration(ms), 'from publish to this page')
+const latency = (ms) => cell('latency', duration(ms), 'from its publication to this page')
 
 const age = (ms) =>
   cell(

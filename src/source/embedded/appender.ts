@@ -11,7 +11,7 @@ import type { PartitionLog, StreamLog } from './stream.ts'
 interface Append {
   readonly log: StreamLog
   readonly records: readonly PreparedRecord[]
-  /** When it was published, Unix ms. */
+  /** Publish time, Unix ms. */
   readonly timeMs: number
   readonly bytes: number
   readonly acks: Ack[]
@@ -19,7 +19,10 @@ interface Append {
   reject(error: unknown): void
 }
 
-/** Writes records. While one commit is in flight, what is published meanwhile gathers for the next: one sync for all of it. */
+/**
+ * Writes records. Publishes during a commit are collected for the next one: one sync for all of
+ * them.
+ */
 export class Appender {
   readonly #store: Store
   readonly #options: EmbeddedOptions
@@ -45,7 +48,7 @@ export class Appender {
       throw new LimitReached(
         'publishQueue',
         'overloaded',
-        `expected at most ${maxQueuedBytes} bytes to wait for the embedded log's disk, got ${bytes} more than fit; ` +
+        `expected at most ${maxQueuedBytes} bytes queued for the embedded log's disk, got ${bytes} more than fit; ` +
           'publish again later',
       )
     }
@@ -56,7 +59,7 @@ export class Appender {
     })
   }
 
-  /** Resolves when nothing waits for a commit. */
+  /** Resolves when no record waits for a commit. */
   async idle(): Promise<void> {
     await this.#draining
   }
@@ -76,7 +79,10 @@ export class Appender {
     this.#draining = undefined
   }
 
-  /** What goes into one commit; what was published to a stream that is gone by now is refused here. */
+  /**
+   * Takes the publishes for one commit from the queue. Refuses those to a stream that has been
+   * deleted meanwhile.
+   */
   #take(): Append[] {
     const taken: Append[] = []
     let bytes = 0
@@ -103,7 +109,7 @@ export class Appender {
     }
   }
 
-  /** Puts one partition's records into blocks, assigns their offsets and moves the head. */
+  /** Writes one partition's records into blocks, assigns their offsets and moves the head. */
   #write(batch: Batch, log: PartitionLog, appends: Iterable<Append>): () => void {
     const builder = this.#builder
     const { partition, id, bounds } = log

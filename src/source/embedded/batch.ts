@@ -1,19 +1,22 @@
-/** A stream as it is stored. Ids are never used again, so that a deleted stream's blocks can't come back under a new one. */
+/**
+ * A stream as it is stored. Ids are never reused, so a deleted stream's blocks cannot reappear in
+ * a new stream.
+ */
 export interface StoredStream {
   readonly id: number
   readonly incarnation: string
   readonly partitions: number
 }
 
-/** A partition's bounds as they are stored, in the same transaction as the blocks that they bound. */
+/** A partition's bounds as stored, in the same transaction as its blocks. */
 export interface StoredBounds {
-  /** Lowest offset of which a block is there; ≤ `first`. */
+  /** Lowest offset of a stored block; ≤ `first`. */
   readonly base: number
   readonly first: number
   readonly head: number
-  /** Of the blocks from `base` on. */
+  /** Total of the blocks from `base` on. */
   readonly bytes: number
-  /** The last record's time, ms: times never go back, not even when the clock does. */
+  /** Time of the last record, ms: times never go back, even if the clock does. */
   readonly timeMs: number
 }
 
@@ -48,13 +51,16 @@ export class Batch {
     this.facts.set(lastIdKey, id)
   }
 
-  /** Takes the name away at once; the blocks are swept later, also by another process after a crash. */
+  /**
+   * Removes the name at once. The blocks are deleted later, by another process if this one
+   * crashes.
+   */
   doom(name: string, stream: StoredStream): void {
     this.facts.set(streamKey(name), undefined)
     this.facts.set(doomedKey(stream.id), stream.partitions)
   }
 
-  /** The doomed stream's blocks are gone: nothing is left of it. */
+  /** Removes the remaining facts of a deleted stream: its blocks are gone. */
   bury(id: number, partitions: number): void {
     for (let partition = 0; partition < partitions; partition++) this.facts.set(boundsKey(id, partition), undefined)
     this.facts.set(doomedKey(id), undefined)

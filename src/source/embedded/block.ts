@@ -2,27 +2,34 @@ import { crc32 } from 'node:zlib'
 import { maxRecordOverheadBytes, type PreparedRecord, writeRecord } from './record.ts'
 
 /**
- * A block is what the store keeps under one key: consecutive records of one partition. LMDB has no checksums of its own,
- * so a block has one, over all that follows it:
+ * A block is the value of one key in the store: consecutive records of one partition. LMDB has no
+ * checksums, so a block begins with one, over all the bytes that follow it:
  *
  *     0 crc32 u32 | 4 version u32 | 8 count u32 | 12 ms from first to last record u32 | 16 ms of the first f64 |
  *     24 base offset f64 | 32 records (record.ts)
  *
- * Numbers are little-endian. The base offset is in the key too: a block that lies under a wrong key is found out.
+ * Numbers are little-endian. The base offset is in the key too, so that a block under a wrong key is
+ * detected.
  */
 const version = 1
 export const blockHeaderBytes = 32
-/** Of records of a few bytes, so that a turn of a tail and the search within a block stay short. */
+/**
+ * Bounds blocks of records of a few bytes, so that a turn of a tail and a search within a block
+ * stay short.
+ */
 const maxBlockRecords = 1000
 
-/** What a block says of itself, its checksum being right. */
+/** Header of a block with a valid checksum. */
 export interface BlockHeader {
   readonly count: number
   readonly firstMs: number
   readonly lastMs: number
 }
 
-/** Undefined when the bytes are not the block that was written with this base offset. */
+/**
+ * Returns the header; undefined if the bytes are not the block that was written with this base
+ * offset.
+ */
 export function readHeader(block: Buffer, base: number): BlockHeader | undefined {
   if (block.length < blockHeaderBytes || block.readUInt32LE(0) !== crc32(block.subarray(4))) return undefined
   if (block.readUInt32LE(4) !== version || block.readDoubleLE(24) !== base) return undefined
@@ -30,7 +37,7 @@ export function readHeader(block: Buffer, base: number): BlockHeader | undefined
   return { count: block.readUInt32LE(8), firstMs, lastMs: firstMs + block.readUInt32LE(12) }
 }
 
-/** Gathers records into a block; one scratch buffer serves all blocks, one after the other. */
+/** Collects records into a block; one scratch buffer serves all blocks in turn. */
 export class BlockBuilder {
   readonly #scratch: Buffer
   readonly #blockBytes: number
@@ -44,14 +51,14 @@ export class BlockBuilder {
     this.#scratch = Buffer.alloc(blockHeaderBytes + Math.max(blockBytes, maxRecordOverheadBytes + maxEventBytes))
   }
 
-  /** Whether the record belongs into the same block; the first one always does. */
+  /** Returns whether the record fits into the same block; the first one always does. */
   fits(record: PreparedRecord, timeMs: number): boolean {
     if (this.count === 0) return true
     if (this.count === maxBlockRecords || timeMs - this.#firstMs > 0xffff_ffff) return false
     return this.#end + record.bytes <= this.#blockBytes
   }
 
-  /** `timeMs` is never below that of the record before. */
+  /** Adds a record. `timeMs` must not be below that of the record before. */
   add(record: PreparedRecord, timeMs: number): void {
     if (this.count === 0) this.#firstMs = timeMs
     this.#end = writeRecord(this.#scratch, this.#end, record, timeMs - this.#firstMs)
@@ -59,7 +66,10 @@ export class BlockBuilder {
     this.count++
   }
 
-  /** The block as a buffer of its own, since the store reads it until the commit is done; the builder is empty then. */
+  /**
+   * Returns the block as a separate buffer, because the store reads it until the commit is done.
+   * The builder is empty afterwards.
+   */
   take(base: number): Buffer {
     const block = Buffer.from(this.#scratch.subarray(0, this.#end))
     block.writeUInt32LE(version, 4)

@@ -2,8 +2,9 @@ import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
- * Makes `dir` and what is missing above it. Node's own `recursive` never returns where a file system answers ENOENT to each attempt
- * to create something in a directory that exists, as /proc does.
+ * Creates `dir` and its missing parents. Node's own `recursive` never returns on a file system
+ * that answers ENOENT to every attempt to create something in an existing directory, such as
+ * /proc.
  */
 export function makeDirectory(dir: string): void {
   if (isDirectory(dir)) return
@@ -12,7 +13,7 @@ export function makeDirectory(dir: string): void {
   try {
     mkdirSync(dir)
   } catch (error) {
-    // Another process was quicker.
+    // Another process was faster.
     if (!isDirectory(dir)) throw error
   }
 }

@@ -1,32 +1,37 @@
 import type { Batch } from './batch.ts'
 
 /**
- * What the embedded log asks of its database (lmdb.ts): `facts` are small JSON values under a name, `blocks` are bytes under
- * (stream id, partition, base offset). Reads are synchronous, and may share a snapshot until `refresh`: one turn of the event loop at most.
+ * The database interface of the embedded log (see lmdb.ts). `facts` are small JSON values under a
+ * name. `blocks` are bytes under (stream id, partition, base offset). Reads are synchronous. They
+ * may share a snapshot until `refresh`, for one turn of the event loop at most.
  */
 export interface Disk {
-  /** For people. */
+  /** Directory, for display. */
   readonly dir: string
 
   fact(key: string): unknown
-  /** Those whose names begin with `prefix`, in order, under the rest of their names. */
+  /**
+   * Returns the facts whose names begin with `prefix`, in order, each with the rest of its name.
+   */
   factsUnder(prefix: string): [string, unknown][]
 
-  /** The block with exactly this base offset: a view that is valid until the next read. */
+  /**
+   * Returns the block with exactly this base offset: a view that is valid until the next read.
+   */
   block(id: number, partition: number, base: number): Buffer | undefined
-  /** The highest base offset ≤ `offset`. */
+  /** Returns the highest base offset ≤ `offset`. */
   baseAtOrBelow(id: number, partition: number, offset: number): number | undefined
-  /** Up to `limit` base offsets ≥ `offset`, ascending. */
+  /** Returns up to `limit` base offsets ≥ `offset`, ascending. */
   basesFrom(id: number, partition: number, offset: number, limit: number): number[]
-  /** Reads see the newest commit from here on. */
+  /** Makes later reads see the newest commit. */
   refresh(): void
 
   /**
-   * Stores all of the batch or nothing, and resolves once it is durable; its blocks are read until then. Rejects with what the system
-   * said. One at a time.
+   * Stores the batch completely or not at all, and resolves once it is durable. Reads the batch's
+   * blocks until then. Rejects with the system's error. One write at a time.
    */
   write(batch: Batch): Promise<void>
-  /** What the file system has left, bytes. */
+  /** Returns the free space of the file system, bytes. */
   freeBytes(): Promise<number>
   /** Resolves when the files are closed. */
   close(): Promise<void>

@@ -5,14 +5,14 @@ import type { LoopClock } from '../../base/clock.ts'
 import type { Batch } from './batch.ts'
 import type { Disk } from './disk.ts'
 
-/** What LMDB's binding rejects with; the promise within rejects with the cause. */
+/** Rejection of LMDB's binding; the promise within rejects with the cause. */
 interface CommitError extends Error {
   readonly commitError?: Promise<unknown>
 }
 
 /**
- * LMDB. A commit is durable when it resolves: `overlappingSync` is off, so data and meta page are synced before. What a read returns
- * lies in a buffer that the next read overwrites.
+ * The database, on LMDB. A commit is durable when it resolves: `overlappingSync` is off, so data
+ * and meta page are synced before. Reads return views of a buffer that the next read overwrites.
  */
 export class LmdbDisk implements Disk {
   readonly dir: string
@@ -26,8 +26,8 @@ export class LmdbDisk implements Disk {
   constructor(dir: string, clock: LoopClock) {
     this.dir = dir
     this.#clock = clock
-    // With `eventTurnBatching` the binding has a promise of its own, which a full disk rejects and nobody can take. Without
-    // it a batch is one transaction with one promise.
+    // With `eventTurnBatching` the binding creates a second promise, which a full disk rejects
+    // and which no caller can handle. Without it a batch is one transaction with one promise.
     this.#root = open(join(dir, 'log'), {
       noSubdir: false,
       overlappingSync: false,
@@ -52,7 +52,7 @@ export class LmdbDisk implements Disk {
 
   block(id: number, partition: number, base: number): Buffer | undefined {
     const bytes = this.#blocks.getBinaryFast(writeKey(this.#key, id, partition, base))
-    // LMDB's buffer is larger than what it holds, and only pretends to have its length.
+    // LMDB's buffer is larger than its content, and only reports the content's length.
     return bytes === undefined ? undefined : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 
@@ -90,7 +90,8 @@ export class LmdbDisk implements Disk {
       })
     } catch (error) {
       let cause: unknown = error
-      // A rejection that nobody takes ends the process. It comes in the same turn, or with the next failure.
+      // An unhandled rejection ends the process. This one comes in the same turn, or with the
+      // next failure.
       const { commitError } = error as CommitError
       commitError?.catch((reason) => {
         cause = reason
@@ -110,7 +111,7 @@ export class LmdbDisk implements Disk {
   }
 }
 
-/** Big-endian, so that the keys' order is that of the offsets. */
+/** Writes a key, big-endian so that keys sort by offset. */
 function writeKey(key: Buffer, id: number, partition: number, offset: number): Buffer {
   key.writeUInt32BE(id, 0)
   key.writeUInt16BE(partition, 4)

@@ -4,13 +4,18 @@ import { open } from 'lmdb'
 import { CarillonError } from '../../base/errors.ts'
 import { makeDirectory } from './directory.ts'
 
-/** Directories that this process holds: the store's own table knows processes, not openings within one. */
+/**
+ * Directories that this process holds: LMDB's reader table distinguishes processes, not openings
+ * within one.
+ */
 const held = new Set<string>()
 
 /**
- * Holds `dir` for this process, or rejects with `storage_locked`. LMDB itself would let several processes write. The lock
- * is a reader's slot in an empty store beside the log: LMDB backs each slot by a kernel lock that ends with its process,
- * so a crashed holder is not in the way. Two that open at the same instant may both be refused. Returns what lets go.
+ * Locks `dir` for this process and returns the function that releases it. Throws `storage_locked`
+ * if another process holds it: LMDB itself would let several processes write. The lock is a
+ * reader slot in an empty store beside the log. LMDB backs each slot by a kernel lock that ends
+ * with its process, so a crashed holder does not block others. If two processes lock at the same
+ * instant, both may be refused.
  */
 export function lockDirectory(dir: string): () => Promise<void> {
   const path = join(dir, 'lock')
@@ -33,7 +38,10 @@ export function lockDirectory(dir: string): () => Promise<void> {
   throw locked(dir, other)
 }
 
-/** Process ids from LMDB's table: a line of titles, then `pid thread transaction` a reader. */
+/**
+ * Parses the process ids in LMDB's table: a line of titles, then `pid thread transaction` for
+ * each reader.
+ */
 function readers(table: string): number[] {
   return table
     .split('\n')

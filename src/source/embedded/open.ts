@@ -10,13 +10,13 @@ import { EmbeddedSource } from './source.ts'
 import { Store } from './store.ts'
 
 export interface EmbeddedContext extends SourceContext {
-  /** Gives records their time and paces retention; the system's clock unless a test holds it. */
+  /** Source of record times and of the retention schedule; the system's clock by default. */
   readonly clock?: LoopClock
 }
 
 /**
- * Opens the log in `options.dir`, creating it when it is missing. Rejects with `storage_locked` when another process has
- * it, and with `broker_unavailable` when the directory can't be used.
+ * Opens the log in `options.dir`, creating it if it is missing. Rejects with `storage_locked` if
+ * another process has it open, and with `broker_unavailable` if the directory cannot be used.
  */
 export async function openEmbedded(
   options: Pick<EmbeddedOptions, 'dir'> & Partial<EmbeddedOptions>,
@@ -43,7 +43,7 @@ export async function openEmbedded(
     if (error instanceof CarillonError) throw error
     throw new CarillonError(
       'broker_unavailable',
-      `expected a directory for the embedded log that can be read and written, got ${dir}: ${(error as Error).message}`,
+      `expected a readable and writable directory for the embedded log, got ${dir}: ${(error as Error).message}`,
       { cause: error },
     )
   }

@@ -1,29 +1,35 @@
 import { section, setting, whole } from '../../base/setting.ts'
 
 export interface EmbeddedOptions {
-  /** Where the log lives; created when it is missing. One process at a time. */
+  /** Directory of the log; created if it is missing. One process at a time. */
   readonly dir: string
   /**
-   * What a partition keeps, bytes of encoded records: the oldest blocks are dropped beyond it. 256 MiB are about 450,000
-   * records of 512 bytes, and four partitions, the usual single box, end at 1 GiB of disk. A file keeps the size that it
-   * once had: freed space is used again, not given back.
+   * Maximum size of a partition, bytes of encoded records: beyond it the oldest blocks are
+   * dropped. 256 MiB are about 450,000 records of 512 bytes, and four partitions, as on a typical
+   * single host, take up to 1 GiB of disk. A file never shrinks: freed space is reused, not
+   * returned to the file system.
    */
   readonly retentionBytes: number
-  /** How old a record may grow, ms. */
+  /** Maximum age of a record, ms. */
   readonly retentionMs: number
-  /** How often retention is looked after, ms. */
+  /** Interval of retention sweeps, ms. */
   readonly sweepIntervalMs: number
-  /** Blocks that one commit drops at most, so that publishes wait for no long commit. */
+  /** Maximum blocks that one commit drops, so that publishes do not wait for a long commit. */
   readonly sweepBlocks: number
-  /** The largest value of a record, bytes. */
+  /** Maximum size of a record's value, bytes. */
   readonly maxEventBytes: number
-  /** Records that wait for a commit, bytes; beyond that a publish is refused as `overloaded`. */
+  /**
+   * Maximum bytes of records queued for a commit; beyond it a publish is refused as `overloaded`.
+   */
   readonly maxQueuedBytes: number
-  /** Records that one commit takes, bytes; the rest waits for the next. */
+  /** Maximum bytes of records in one commit; the rest waits for the next. */
   readonly maxCommitBytes: number
-  /** Records are stored and checksummed in blocks of about this size, bytes; a larger record has a block of its own. */
+  /**
+   * Approximate size of the blocks in which records are stored and checksummed, bytes; a larger
+   * record has a block to itself.
+   */
   readonly blockBytes: number
-  /** Records that a tail shows before it lets the event loop turn; rounded up to whole blocks. */
+  /** Records that a tail shows before it lets the event loop turn, by `turnWeight`; rounded up to whole blocks. */
   readonly turnRecords: number
 }
 

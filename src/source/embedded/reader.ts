@@ -5,11 +5,14 @@ import type { Store } from './store.ts'
 import type { PartitionLog } from './stream.ts'
 
 export interface BlockSink {
-  /** False stops the read behind this record. */
+  /** Handles a record. False stops the read after it. */
   record(record: SourceRecord): boolean
-  /** [from, to] can't be read: its block is damaged or missing. */
+  /** Reports that [from, to] cannot be read: its block is damaged or missing. */
   lost(from: number, to: number): void
-  /** Retention has taken what lies below `first`, by a commit whose end this process is yet to hear of. */
+  /**
+   * Reports that retention has dropped records below `first`, by a commit that this process has
+   * not been notified of yet.
+   */
   dropped(first: number): void
 }
 
@@ -20,8 +23,9 @@ interface FoundBlock {
 }
 
 /**
- * Walks blocks. What it shows lies in LMDB's own buffer, which the next read overwrites: so nothing may read the store
- * while a sink is called, and whatever a sink may call defers its reads to a later microtask.
+ * Reads blocks. A record is a view of LMDB's own buffer, which the next read overwrites. So
+ * nothing may read the store while a sink is called, and every method that a sink may call defers
+ * its reads to a later microtask.
  */
 export class BlockReader {
   readonly #store: Store
@@ -31,7 +35,10 @@ export class BlockReader {
     this.#store = store
   }
 
-  /** Shows the records of [from, to) in the block that holds `from` < `to` ≤ head; returns the offset that is read next. */
+  /**
+   * Passes the records of [from, to) in the block that holds `from` to the sink; `from` < `to` ≤
+   * head. Returns the offset to read next.
+   */
   read(log: PartitionLog, from: number, to: number, sink: BlockSink): number {
     const found = this.find(log, from)
     if (found === undefined) {
@@ -58,7 +65,7 @@ export class BlockReader {
     return end
   }
 
-  /** The block that holds `offset`, checked; undefined when it is damaged or missing. */
+  /** Returns the block that holds `offset`, verified; undefined if it is damaged or missing. */
   find(log: PartitionLog, offset: number): FoundBlock | undefined {
     let base: number | undefined = offset
     let block = this.#store.block(log.id, log.partition, offset)
@@ -73,8 +80,9 @@ export class BlockReader {
   }
 
   /**
-   * The first offset whose time is ≥ `timeMs`, or the head. Times never go back within a partition, so it is found by
-   * halving. A damaged block counts as late enough: rather too early than past something.
+   * Returns the first offset whose time is ≥ `timeMs`, or the head. Times never go back within a
+   * partition, so a binary search finds it. A damaged block counts as late enough: a result that
+   * is too early is better than one that skips records.
    */
   offsetAt(log: PartitionLog, timeMs: number): number {
     let low = log.bounds.first

@@ -5,28 +5,32 @@ import type { OutRecord } from '../source.ts'
 import { maxVarintBytes, VarintReader, writeVarint } from './varint.ts'
 
 /**
- * A record in a block: five varints (ms after the block's first record; length + 1 of key, value and traceparent, 0 = null;
- * length of the other headers), then their bytes in that order. A header is name length, name, value length, value.
- * `traceparent` stands apart so that it is found without decoding the others.
+ * A record in a block: five varints (ms after the block's first record; length + 1 of key, value
+ * and traceparent, 0 = null; length of the other headers), then their bytes in that order. A
+ * header is name length, name, value length, value. `traceparent` is separate, so that it is
+ * found without decoding the others.
  */
 const traceHeader = 'traceparent'
 
-/** Key and headers of a record may take this much beside its value, bytes. */
+/** Maximum size of a record's key and headers together, bytes. */
 export const maxRecordOverheadBytes = 64 << 10
 
-/** A record as it waits for its commit: header names and values are bytes, so that its size is known. */
+/**
+ * A record that waits for its commit. Header names and values are bytes, so that its size is
+ * known.
+ */
 export interface PreparedRecord {
   readonly partition: number
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   readonly trace: Uint8Array | null
-  /** Name, value, name, value, … without `traceparent`. */
+  /** Alternating names and values, without `traceparent`. */
   readonly headers: readonly Uint8Array[]
-  /** At most so long when encoded. */
+  /** Upper bound of its encoded size. */
   readonly bytes: number
 }
 
-/** Rejects with `event_too_large` what is over the limits. */
+/** Prepares a record for its commit. Throws `event_too_large` if it exceeds the limits. */
 export function prepare(record: OutRecord, maxEventBytes: number): PreparedRecord {
   const valueBytes = record.value?.length ?? 0
   if (valueBytes > maxEventBytes) {
@@ -51,7 +55,10 @@ export function prepare(record: OutRecord, maxEventBytes: number): PreparedRecor
 const tooLarge = (message: string) =>
   new CarillonError('event_too_large', `${message}; publish a smaller event or raise the embedded log's limit`)
 
-/** Writes the record at `at`; `buffer` has room for its `bytes`. Returns where it ends. */
+/**
+ * Writes the record at `at`; `buffer` must have room for its `bytes`. Returns the end offset in
+ * `buffer`.
+ */
 export function writeRecord(buffer: Uint8Array, at: number, record: PreparedRecord, afterMs: number): number {
   const { key, value, trace, headers } = record
   let headerBytes = 0
@@ -83,12 +90,12 @@ function varintBytes(value: number): number {
   return bytes
 }
 
-/** Of a stored length, which is one more than the length, or 0 for null. */
+/** Returns the length from a stored length, which is one more, or 0 for null. */
 const bytesOf = (stored: number) => (stored === 0 ? 0 : stored - 1)
 
 const nothing = Buffer.alloc(0)
 
-/** The one object that shows record after record of a block. */
+/** A reused view of one record of a block after another. */
 export class StoredRecord implements SourceRecord {
   buffer: Buffer = nothing
   partition = 0
@@ -108,7 +115,10 @@ export class StoredRecord implements SourceRecord {
   readonly #name = new ByteRange()
   readonly #value = new ByteRange()
 
-  /** Shows the record at `at`; `baseMs` is the time of the block's first record. Returns where the next one starts. */
+  /**
+   * Moves the view to the record at `at`; `baseMs` is the time of the block's first record.
+   * Returns the start of the next one.
+   */
   read(buffer: Buffer, at: number, baseMs: number): number {
     const varints = this.#varints
     varints.at = at

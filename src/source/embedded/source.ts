@@ -14,6 +14,7 @@ import type {
   Tail,
   TailSink,
 } from '../source.ts'
+import { turnWeight } from '../turn-weight.ts'
 import { Appender } from './appender.ts'
 import type { EmbeddedOptions } from './options.ts'
 import { BlockReader } from './reader.ts'
@@ -23,26 +24,29 @@ import { PartitionLog, StreamLog } from './stream.ts'
 import { Sweeper } from './sweeper.ts'
 import { EmbeddedTail, type TailOwner } from './tail.ts'
 
-/** What the log stands on. */
+/** The resources that the log uses. */
 export interface EmbeddedOwner extends SourceContext {
-  /** Of this source alone. */
+  /** Used by this source only. */
   readonly store: Store
-  /** Gives records their time and paces retention. */
+  /** Source of record times and of the retention schedule. */
   readonly clock: LoopClock
-  /** Names a stream that is created; no two have the same. */
+  /** Returns a unique name for a stream that is created. */
   newIncarnation(): string
-  /** Lets go of the directory, once the store is closed. */
+  /** Releases the directory, once the store is closed. */
   release(): Promise<void>
 }
 
-/** A partition number has 16 bits in the store's keys; fewer is what a single box can use. */
+/** The store's keys have 16 bits for a partition number; a single host can use fewer. */
 const maxPartitions = 4096
-/** Records that a range read shows before the event loop gets its turn. */
+/** Records that a range read shows before the event loop gets its turn, by `turnWeight`. */
 const turnRecords = 128
-/** Kafka's rule, so that a stream can move there under its name. */
+/** Kafka's rule, so that a stream can be moved to Kafka under its name. */
 const streamName = /^[A-Za-z0-9._-]{1,249}$/
 
-/** The Source contract on a durable log in this process, and what only it can do: delete, grow and cut streams. */
+/**
+ * The Source contract on a durable log in this process. In addition it can delete, grow and
+ * truncate streams.
+ */
 export class EmbeddedSource implements Source {
   readonly kind = 'embedded'
   readonly firstOffset = 0
@@ -105,12 +109,15 @@ export class EmbeddedSource implements Source {
     })
   }
 
-  /** Nothing but the process that has the log open can create a stream in it. */
+  /** Only the process that has the log open can create a stream in it. */
   createCommand(stream: string, partitions: number): string {
     return `carillon serve --broker ${this.name} --create-topics  # creates ${stream} with ${partitions} partitions`
   }
 
-  /** Deletes the stream, its offsets and its incarnation at once, its records in the background; resolves also when there is none. */
+  /**
+   * Deletes the stream, its offsets and its incarnation at once, and its records in the
+   * background; also resolves if it does not exist.
+   */
   async delete(stream: string): Promise<void> {
     this.#expectOpen()
     await this.#store.commit((batch) => {
@@ -126,7 +133,10 @@ export class EmbeddedSource implements Source {
     })
   }
 
-  /** Raises the number of partitions; the stream keeps its incarnation. Resolves also when it has as many or more. */
+  /**
+   * Raises the number of partitions; the stream keeps its incarnation. Also resolves if it has as
+   * many or more.
+   */
   async grow(stream: string, partitions: number): Promise<void> {
     this.#expectOpen()
     expectPartitions(partitions)
@@ -143,7 +153,10 @@ export class EmbeddedSource implements Source {
     })
   }
 
-  /** Drops what is below `offset`, of which the head is the highest; readers are told of it as lost to retention. */
+  /**
+   * Drops records below `offset`, or below the head if that is lower; readers get them as lost to
+   * retention.
+   */
   async dropBefore(stream: StreamInfo, partition: number, offset: number): Promise<void> {
     await this.#sweeper.dropBefore(this.#partition(stream, partition), offset)
   }
@@ -166,7 +179,7 @@ export class EmbeddedSource implements Source {
 
   async range(stream: StreamInfo, chunk: Chunk, sink: RangeSink): Promise<RangeEnd> {
     const { partition, from, to, maxBytes } = chunk
-    // A sink may have called this while its block lies in the buffer that this read overwrites.
+    // A sink may have called this while its block is in the buffer that this read overwrites.
     await undefined
     const log = this.#partition(stream, partition)
     const end = Math.min(to, log.bounds.head)
@@ -179,14 +192,14 @@ export class EmbeddedSource implements Source {
       if (shown >= turnRecords) {
         shown = 0
         await new Promise<void>((resolve) => this.#clock.turn(resolve))
-        // What retention took meanwhile is told by the read that begins there.
+        // The next read, which begins there, reports what retention took meanwhile.
         if (this.#partition(stream, partition) !== log || log.bounds.first > next) break
       }
       const start = next
       next = this.#reader.read(log, start, end, {
         record(record) {
           sink.record(record)
-          shown++
+          shown += turnWeight(record)
           bytes += Math.max(0, record.keyEnd - record.keyStart) + Math.max(0, record.valueEnd - record.valueStart)
           return bytes < maxBytes
         },

@@ -14,19 +14,28 @@ import type { Disk } from './disk.ts'
 
 const noBounds: StoredBounds = { base: 0, first: 0, head: 0, bytes: 0, timeMs: 0 }
 
-/** Space that must be free beside a commit's own bytes: copied tree pages and the file system's bookkeeping. */
+/**
+ * Free space required in addition to a commit's bytes: copied tree pages and the file system's
+ * bookkeeping.
+ */
 export const spareBytes = 256 << 10
-/** While the disk is full, commits are tried this often, ms, even when it shows no free space: there may be some in the file. */
+/**
+ * Interval of commit attempts while the disk is full, ms, even if the file system reports no free
+ * space: the file itself may have some.
+ */
 const fullRetryMs = 1000
 const notFull = -1
 
-/** The database as the embedded log needs it: its commits run one after the other, and what it can't store has a name. */
+/**
+ * The embedded log's database. Its commits run one after the other, and its failures are
+ * CarillonErrors.
+ */
 export class Store {
   readonly #disk: Disk
   readonly #clock: Clock
   #last: Promise<void> = Promise.resolve()
   #closed = false
-  /** Monotonic ms of the last commit that the disk had no room for. */
+  /** Monotonic ms of the last commit that failed because the disk was full. */
   #fullSinceMs = notFull
 
   constructor(disk: Disk, clock: Clock) {
@@ -38,7 +47,7 @@ export class Store {
     return this.#disk.factsUnder(streamPrefix) as [string, StoredStream][]
   }
 
-  /** Ids and partition counts of deleted streams whose blocks are still there. */
+  /** Returns ids and partition counts of deleted streams whose blocks are still stored. */
   doomed(): [number, number][] {
     return this.#disk.factsUnder(doomedPrefix).map(([id, partitions]) => [Number(id), partitions as number])
   }
@@ -51,25 +60,28 @@ export class Store {
     return (this.#disk.fact(boundsKey(id, partition)) as StoredBounds | undefined) ?? noBounds
   }
 
-  /** The block with exactly this base offset: a view that is valid until the next read. */
+  /**
+   * Returns the block with exactly this base offset: a view that is valid until the next read.
+   */
   block(id: number, partition: number, base: number): Buffer | undefined {
     return this.#disk.block(id, partition, base)
   }
 
-  /** The highest base offset ≤ `offset`. */
+  /** Returns the highest base offset ≤ `offset`. */
   baseAtOrBelow(id: number, partition: number, offset: number): number | undefined {
     return this.#disk.baseAtOrBelow(id, partition, offset)
   }
 
-  /** Up to `limit` base offsets ≥ `offset`, ascending. */
+  /** Returns up to `limit` base offsets ≥ `offset`, ascending. */
   basesFrom(id: number, partition: number, offset: number, limit: number): number[] {
     return this.#disk.basesFrom(id, partition, offset, limit)
   }
 
   /**
-   * Runs commits one after the other. `stage` sees the outcome of all before, fills the batch and returns what is to be done
-   * once it is durable; both run synchronously. Rejects with `storage_full`, or `broker_unavailable` for other I/O errors;
-   * nothing of the batch is stored then.
+   * Runs commits one after the other. `stage` sees the outcome of all earlier commits, fills the
+   * batch and returns the function to call once the batch is durable; both run synchronously.
+   * Rejects with `storage_full`, or with `broker_unavailable` for other I/O errors; then nothing
+   * of the batch is stored.
    */
   commit<T>(stage: (batch: Batch) => () => T): Promise<T> {
     const done = this.#last.then(() => this.#commit(stage))
@@ -89,7 +101,8 @@ export class Store {
     if (batch.blocks.length > 0 || batch.facts.size > 0) {
       if (this.#fullSinceMs !== notFull) await this.#expectRoom(batch)
       await this.#write(batch)
-      // Whoever hears of the commit reads it: reads of one turn of the event loop share a snapshot.
+      // Callers read the commit as soon as they learn of it, and reads in one turn of the event
+      // loop share a snapshot.
       this.#disk.refresh()
     }
     return apply()
@@ -104,7 +117,10 @@ export class Store {
     this.#fullSinceMs = notFull
   }
 
-  /** A write that a full disk cut short is reported as a plain I/O error, so the file system is asked. */
+  /**
+   * Asks the file system for the cause, because LMDB reports a write that a full disk cut short
+   * as a plain I/O error.
+   */
   async #failure(cause: unknown, batch: Batch): Promise<CarillonError> {
     const free = await this.#disk.freeBytes()
     if (free < batch.bytes + spareBytes) {
@@ -118,12 +134,16 @@ export class Store {
     })
   }
 
-  /** Spares a full disk the attempt, but for one a second. */
+  /**
+   * While the disk is full, throws `storage_full` without a write, except for one attempt every
+   * `fullRetryMs`.
+   */
   async #expectRoom(batch: Batch): Promise<void> {
     const free = await this.#disk.freeBytes()
     if (free >= batch.bytes + spareBytes) return
     if (this.#clock.monotonicMs() - this.#fullSinceMs < fullRetryMs) throw this.#full(free, batch)
-    // LMDB reuses a page from the second transaction after the one that freed it on, so after a sweep a small one must pass.
+    // LMDB reuses a freed page only from the second transaction after the one that freed it. So a
+    // small transaction must succeed after a sweep.
     const touch = new Batch()
     touch.facts.set(touchedKey, this.#clock.nowUs())
     await this.#write(touch)
@@ -138,7 +158,7 @@ export class Store {
     )
   }
 
-  /** Resolves when what was committed before is through and the files are closed. */
+  /** Resolves when earlier commits are done and the files are closed. */
   async close(): Promise<void> {
     await this.#last
     this.#closed = true

@@ -6,7 +6,7 @@ export class PartitionLog {
   readonly id: number
   readonly partition: number
   bounds: StoredBounds
-  /** When the oldest block is too old, Unix ms: 0 = not known yet, Infinity = no block. */
+  /** Time at which the oldest block expires, Unix ms: 0 = not known yet, Infinity = no block. */
   expiresMs = 0
 
   constructor(id: number, partition: number, bounds: StoredBounds) {
@@ -20,12 +20,12 @@ export class PartitionLog {
   }
 }
 
-/** A stream that exists. */
+/** An existing stream. */
 export class StreamLog {
   readonly partitions: PartitionLog[]
   stored: StoredStream
   info: StreamInfo
-  /** Deleted: what still waits for a commit is refused. */
+  /** Set when it is deleted: publishes that still wait for a commit are refused. */
   gone = false
 
   constructor(name: string, stored: StoredStream, partitions: PartitionLog[]) {

@@ -6,15 +6,15 @@ import type { EmbeddedOptions } from './options.ts'
 import type { Store } from './store.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
 
-/** What retention stands on. */
+/** The resources that retention uses. */
 export interface SweeperOwner extends SourceContext {
   readonly store: Store
   readonly clock: Clock
 }
 
 /**
- * Drops what retention does not keep, and the blocks of deleted streams. Each commit drops at most `sweepBlocks`, and
- * publishes take turns with it.
+ * Drops records beyond retention, and the blocks of deleted streams. Each commit drops at most
+ * `sweepBlocks`, and alternates with publishes.
  */
 export class Sweeper {
   readonly #store: Store
@@ -49,12 +49,15 @@ export class Sweeper {
     this.#cancel()
   }
 
-  /** The stream's blocks go with the next rounds. */
+  /** Queues the deleted stream's blocks for the next rounds. */
   doom(id: number, partitions: number): void {
     this.#doomed.set(id, partitions)
   }
 
-  /** Raises the partition's first offset to `offset` (at most its head) and drops the blocks below it. */
+  /**
+   * Raises the partition's first offset to `offset` (at most its head) and drops the blocks below
+   * it.
+   */
   async dropBefore(log: PartitionLog, offset: number): Promise<void> {
     await this.#store.commit((batch) => {
       const first = Math.min(Math.max(log.bounds.first, offset), log.bounds.head)
@@ -62,7 +65,7 @@ export class Sweeper {
       batch.putBounds(log.id, log.partition, bounds)
       return () => {
         log.bounds = bounds
-        // Should the commit that drops the blocks fail, the next round does it.
+        // If the commit that drops the blocks fails, the next round repeats it.
         log.expiresMs = 0
       }
     })
@@ -82,7 +85,7 @@ export class Sweeper {
     } catch (error) {
       if (this.#failing || this.#closed) return
       this.#failing = true
-      this.#log('warn', 'the embedded log could not drop what is too old; it tries again', { error })
+      this.#log('warn', 'the embedded log could not drop expired records; it will retry', { error })
     }
   }
 
@@ -93,7 +96,10 @@ export class Sweeper {
     } while (dropped === this.#options.sweepBlocks && !this.#closed)
   }
 
-  /** Drops blocks from the oldest on until one is to be kept; the newest stays unless it is too old. */
+  /**
+   * Drops blocks from the oldest on, up to the first one to keep. The newest stays unless it is
+   * too old.
+   */
   #stage(batch: Batch, log: PartitionLog): () => number {
     const { retentionBytes, retentionMs, sweepBlocks } = this.#options
     const { id, partition, bounds } = log
@@ -113,7 +119,8 @@ export class Sweeper {
       bytes -= oldest.bytes
       base = oldest.next
     }
-    // What was missing of damaged blocks counts until here: only those who wrote them knew how long they were.
+    // Until here the total includes bytes of blocks that are missing or cut short, because only
+    // their writer knew their size.
     if (base === bounds.head) bytes = 0
     const next = { ...bounds, base, bytes, first: Math.max(bounds.first, base) }
     if (dropped > 0) batch.putBounds(id, partition, next)
@@ -124,7 +131,10 @@ export class Sweeper {
     }
   }
 
-  /** A damaged block tells no time: it counts as new as the newest record. */
+  /**
+   * Describes the oldest block. A damaged one has no readable time, so it counts as new as the
+   * newest record.
+   */
   #oldest(log: PartitionLog, base: number): { next: number; bytes: number; lastMs: number } {
     const block = this.#store.block(log.id, log.partition, base)
     const header = block && readHeader(block, base)

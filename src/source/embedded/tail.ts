@@ -1,55 +1,60 @@
 import type { LoopClock } from '../../base/clock.ts'
 import { expectAbsent } from '../partitions.ts'
 import type { SourceContext, StreamInfo, Tail, TailSink, TailState } from '../source.ts'
+import { turnWeight } from '../turn-weight.ts'
 import type { BlockReader, BlockSink } from './reader.ts'
 import type { PartitionLog, StreamLog } from './stream.ts'
 
-/** What a tail takes from its source. */
+/** The part of its source that a tail uses. */
 export interface TailOwner {
   readonly reader: BlockReader
-  /** Where it runs. */
+  /** Its log and clock. */
   readonly host: SourceContext & { readonly clock: LoopClock }
-  /** Records that a turn may show; whole blocks, so a turn ends at most one block later. */
+  /** Records that a turn may show, by `turnWeight`; whole blocks, so a turn ends at most one block later. */
   readonly turnRecords: number
-  /** The stream of this name as it is now. */
+  /** Returns the stream of this name as it is now. */
   find(stream: string): StreamLog | undefined
   closed(tail: EmbeddedTail): void
 }
 
-/** Where a tail stands in one partition. */
+/** A tail's position in one partition. */
 interface Place {
   readonly partition: number
   next: number
-  /** Its bounds were told. */
-  told: boolean
+  /** Whether its bounds have been reported. */
+  reported: boolean
   dropped: boolean
 }
 
-const placeAt = (partition: number, next: number): Place => ({ partition, next, told: false, dropped: false })
+const placeAt = (partition: number, next: number): Place => ({ partition, next, reported: false, dropped: false })
 
-/** Where nothing was read yet. */
+/** Initial value before anything was read. */
 const absent: Place = { ...placeAt(-1, 0), dropped: true }
 
 /**
- * Reads a stream on from its positions. It is woken after each commit and whenever the stream changed, and shows what is
- * durable in a turn of its own; tails share nothing but the store.
+ * Reads a stream from given positions. It is woken after each commit and whenever the stream
+ * changes, and delivers durable records in a separate turn of the event loop. Tails share only
+ * the store.
  */
 export class EmbeddedTail implements Tail {
   readonly #host: TailOwner
   readonly #sink: TailSink
   readonly stream: string
   #info: StreamInfo
-  /** Of the partitions that are read. */
+  /** Positions in the partitions that it reads. */
   #places: readonly Place[] = []
   #state: TailState | undefined
   #scheduled = false
   #closed = false
-  /** The partition that a turn starts with, so that a busy one does not starve the others. */
+  /**
+   * Index of the partition that a turn starts with, so that a busy one does not starve the
+   * others.
+   */
   #turn = 0
   #shown = 0
   readonly #blocks: BlockSink
   #place: Place = absent
-  /** Where the read of a block begins, and the first offset that is known to be there. */
+  /** Start of the current block read, and the first offset known to be retained. */
   #from = 0
   #first = 0
 
@@ -63,7 +68,7 @@ export class EmbeddedTail implements Tail {
     })
     this.#blocks = {
       record: (record) => {
-        this.#shown++
+        this.#shown += turnWeight(record)
         sink.record(record)
         return !this.#isOver
       },
@@ -127,10 +132,10 @@ export class EmbeddedTail implements Tail {
     this.#place = place
     if (this.#isOver) return
     const { first, head } = log.bounds
-    const { partition, next: start, told } = place
+    const { partition, next: start, reported } = place
     const hasWork = start < head && this.#shown < this.#host.turnRecords
-    if (!hasWork && told) return
-    place.told = true
+    if (!hasWork && reported) return
+    place.reported = true
     this.#from = start
     this.#first = first
     if (start < first) this.#dropped(first)
@@ -143,7 +148,10 @@ export class EmbeddedTail implements Tail {
     if (!this.#isOver) this.#sink.end(partition, next, { first: this.#first, head })
   }
 
-  /** Of the partition that is being read nothing more is to be told: the sink may have closed the tail or dropped it. */
+  /**
+   * Whether the partition being read must not be reported any more: the sink may have closed the
+   * tail or dropped the partition.
+   */
   get #isOver(): boolean {
     return this.#closed || this.#place.dropped
   }

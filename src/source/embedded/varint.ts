@@ -1,7 +1,10 @@
-/** Unsigned LEB128 of whole numbers below 2^35, of which a length or a time difference within a block needs 32 bits. */
+/**
+ * Unsigned LEB128 of whole numbers below 2^35. A length, or a time difference within a block,
+ * needs 32 bits.
+ */
 export const maxVarintBytes = 5
 
-/** Writes `value` at `at`; returns where it ends. */
+/** Writes `value` at `at`; returns its end offset. */
 export function writeVarint(buffer: Uint8Array, at: number, value: number): number {
   let rest = value
   let end = at
@@ -13,9 +16,9 @@ export function writeVarint(buffer: Uint8Array, at: number, value: number): numb
   return end
 }
 
-/** Reads numbers one after the other. */
+/** Reads consecutive numbers. */
 export class VarintReader {
-  /** Where the next number starts. */
+  /** Offset of the next number. */
   at = 0
 
   next(buffer: Uint8Array): number {

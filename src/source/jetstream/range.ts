@@ -73,7 +73,7 @@ export class RangeRead {
     throw new CarillonError('broker_unavailable', `${said}; ask again`)
   }
 
-  /** At least one message, unless all of [start, end) were deleted meanwhile. */
+  /** At least one message, unless all of [start, end) were deleted meanwhile; in order, from the first one on. */
   #fetch(start: number, end: number): Promise<MsgImpl[]> {
     return this.#api.run(`stream ${this.#name}`, async (manager, connection) => {
       const inbox = createInbox(this.#options.inboxPrefix)
@@ -107,10 +107,11 @@ export class RangeRead {
     const found: MsgImpl[] = []
     const delivery = new Delivery()
     return new Promise((resolve, reject) => {
+      // What came of a request that ended early is as good, whatever ended it.
       const settle = (error?: Error) => {
         cancel()
         subscription.unsubscribe()
-        if (error === undefined) resolve(found)
+        if (error === undefined || found.length > 0) resolve(found)
         else reject(error)
       }
       const cancel = this.#clock.after(this.#options.requestTimeoutMs, () => settle(new errors.TimeoutError()))
@@ -119,9 +120,7 @@ export class RangeRead {
           if (error) return settle(error)
           const { reply } = (message as MsgImpl)._msg
           if (reply === undefined || !delivery.read(reply)) {
-            // What came of a request that ended early is as good.
-            const isUsable = found.length > 0 || isThrough(message)
-            return settle(isUsable ? undefined : new Error('the server ended the request before its end'))
+            return settle(isThrough(message) ? undefined : new Error('the server ended the request before its end'))
           }
           if (delivery.consumerSequence !== found.length + 1) return settle(new Error(messageMissing))
           found.push(message as MsgImpl)

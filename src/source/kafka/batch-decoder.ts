@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib'
 import { crc32c } from '@node-rs/crc32'
 import { unknownGeneration } from '../../base/generation.ts'
 import type { SourceRecord } from '../../log/record.ts'
+import { turnWeight } from '../turn-weight.ts'
 import { codec, decompress, Unsupported } from './codecs.ts'
 import { readInt64 } from './encoding.ts'
 import type { AbortedTransaction, FetchedPartition } from './fetch-request.ts'
@@ -32,13 +33,13 @@ const oldCrcAt = 12
 /** With a key and a value that are null. */
 const oldHeaderBytes = 26
 
-/** Records looked at in one step: a megabyte of a compressed batch may hold a million, which take seconds. */
+/** Records looked at in one step, by `turnWeight`: a megabyte of a compressed batch may hold a million, which take seconds. */
 const stepRecords = 2048
 
 /**
  * What stands at a place in an answer's record batches. `read`: shown as far as it was asked for. `part`: the batch has more,
  * the next step goes on with it. `damaged`: checksum or contents are wrong; `first` and `last` say what it held, as far as
- * can be told. `unsupported`: sound, and nothing that we read, up to `last`. `end`: nothing more, or a batch that the answer's size limit
+ * can be told: no further than the log goes. `unsupported`: sound, and nothing that we read, up to `last`. `end`: nothing more, or a batch that the answer's size limit
  * cut off.
  */
 export type BatchOutcome = 'read' | 'part' | Unreadable | 'end'
@@ -46,7 +47,7 @@ export type BatchOutcome = 'read' | 'part' | Unreadable | 'end'
 export type Unreadable = 'damaged' | 'unsupported'
 
 /** A partition's part of an answer. */
-export type Fetched = Pick<FetchedPartition, 'partition' | 'records' | 'aborted'>
+export type Fetched = Pick<FetchedPartition, 'partition' | 'records' | 'aborted' | 'lastStableOffset'>
 
 /**
  * Reads the record batches of one partition's answer, batch by batch: checks each checksum, shows the records from `from`
@@ -62,7 +63,7 @@ export class BatchDecoder {
   problem = ''
   /** The offset after the last record shown or batch passed. */
   next = 0
-  /** Records shown, and records looked at, since `begin`. */
+  /** Records shown, and records looked at, by `turnWeight`, since `begin`. */
   shown = 0
   looked = 0
   readonly #maxBatchBytes: number
@@ -75,6 +76,8 @@ export class BatchDecoder {
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
   #to = 0
+  /** Where the log ends for who reads what is committed. */
+  #logEnd = 0
   /** Of the batch whose records are being shown: where it is, how many are left, what their times count from. */
   #batchAt = 0
   #left = 0
@@ -86,11 +89,12 @@ export class BatchDecoder {
     this.#maxBatchBytes = maxBatchBytes
   }
 
-  begin({ partition, records, aborted }: Fetched, from: number, to = Number.MAX_SAFE_INTEGER): void {
+  begin({ partition, records, aborted, lastStableOffset }: Fetched, from: number, to = Number.MAX_SAFE_INTEGER): void {
     this.#view.partition = partition
     this.#bytes = records
     this.#at = 0
     this.#to = to
+    this.#logEnd = lastStableOffset
     this.#aborted.clear()
     this.#ahead = aborted.length === 0 ? [] : [...aborted].sort((a, b) => b.firstOffset - a.firstOffset)
     this.next = from
@@ -122,12 +126,18 @@ export class BatchDecoder {
       this.#boundDamage(at, end)
       return 'damaged'
     }
+    if (this.#isMisplaced(end)) {
+      const { first, next } = this
+      this.last = this.#bounded(end, next + this.last - first)
+      return 'damaged'
+    }
     // Before the records: a sink may stop us.
     this.#at = end
     this.#batchAt = at
     const unreadable = this.#read(at, end)
     if (unreadable === undefined) return this.#showSome(sink)
     this.#at = at
+    this.last = this.#bounded(end, this.last)
     return unreadable
   }
 
@@ -151,20 +161,24 @@ export class BatchDecoder {
     return crc32(bytes.subarray(at + magicAt, end)) === bytes.readUInt32BE(at + oldCrcAt) ? end : 0
   }
 
-  /** All entries of old formats that follow one another. Each is at the offset of its last record. */
+  /** All entries of old formats that follow one another, up to what lies behind them. Each is at the offset of its last record, which no checksum covers. */
   #passOld(at: number): 'read' | 'unsupported' {
     const bytes = this.#bytes
     this.problem = `unsupported message format v${bytes[at + magicAt]}`
     this.first = this.next
+    this.last = -1
     this.epoch = unknownGeneration
     let from = at
     for (let end = this.#oldEnd(at); end > 0; end = this.#oldEnd(end)) {
-      this.last = readInt64(bytes, from)
+      this.last = Math.max(this.last, readInt64(bytes, from))
       from = end
     }
-    if (this.last >= this.next) return 'unsupported'
-    this.#at = from
-    return 'read'
+    if (this.last < this.next) {
+      this.#at = from
+      return 'read'
+    }
+    this.last = this.#bounded(from, (this.#following(from) ?? this.last + 1) - 1)
+    return 'unsupported'
   }
 
   #checked(at: number, end: number): boolean {
@@ -183,15 +197,36 @@ export class BatchDecoder {
    * it, its own count of records: else all up to the head could pass for damaged.
    */
   #boundDamage(at: number, end: number): void {
-    const bytes = this.#bytes
-    const first = Math.max(this.first, this.next)
-    if (end + lengthBase <= bytes.length) {
-      const following = readInt64(bytes, end)
-      if (this.last >= first && this.last < following) return
-      this.last = following > first ? following - 1 : first
-    } else if (this.last < first || bytes.readInt32BE(at + recordCountAt) !== this.last - this.first + 1) {
-      this.last = first
-    }
+    const { first, last } = this
+    const isCounted = this.#bytes.readInt32BE(at + recordCountAt) === last - first + 1
+    const isKnown = this.#following(end) !== undefined || (isCounted && last < this.#logEnd)
+    this.last = this.#bounded(end, isKnown ? last : this.next)
+  }
+
+  /**
+   * Whether a batch whose checksum is right has another place in the log than it says: no checksum covers its first offset. It goes on
+   * where the one before it ended, or behind a hole, below the one behind it and below the log's end.
+   */
+  #isMisplaced(end: number): boolean {
+    const following = this.#following(end)
+    const isBeyond = this.last >= this.#logEnd || (following !== undefined && this.last >= following)
+    if (!isBeyond || this.first <= this.next) return false
+    this.#damaged(`its first offset, ${this.first}, is beyond what lies behind it`)
+    return true
+  }
+
+  /** The offset that the batch or entry at `end` says; undefined where the answer ends. */
+  #following(end: number): number | undefined {
+    return end + lengthBase <= this.#bytes.length ? readInt64(this.#bytes, end) : undefined
+  }
+
+  /** How far goes what can't be read, which ends at `end`: up to `last`, if what lies behind it agrees. */
+  #bounded(end: number, last: number): number {
+    const { next } = this
+    const following = this.#following(end)
+    const isAgreed = last >= next && (following === undefined || last < following)
+    const told = isAgreed ? last : (following ?? next + 1) - 1
+    return Math.max(next, Math.min(told, this.#logEnd - 1))
   }
 
   /** Opens the batch, and says why it can't be; its records are then to be shown, if any are. */
@@ -247,11 +282,12 @@ export class BatchDecoder {
   #show(sink: { record(record: SourceRecord): void }): boolean {
     const view = this.#view
     const { first, last } = this
-    for (let n = Math.min(this.#left, stepRecords); n > 0; n--) {
+    const until = this.looked + stepRecords
+    while (this.#left > 0 && this.looked < until) {
       // Before the sink is called, which may throw: the record counts as shown.
       this.#left--
-      this.looked++
       if (!this.#parse()) return false
+      this.looked += turnWeight(view)
       const offset = first + view.offset
       if (offset < first || offset > last) return this.#damaged(`offset ${offset} is outside of [${first}, ${last}]`)
       if (offset < this.next) continue

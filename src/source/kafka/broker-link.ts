@@ -2,6 +2,7 @@ import type { BrokerUse } from '../../base/broker-uses.ts'
 import { connectionProblem, isRefusal, mechanismProblem, type Stage, saslCode } from './connection-problem.ts'
 import { type BrokerConnector, clientIdOf, type RawBroker, type RawConnection } from './connector.ts'
 import { ByteReader } from './encoding.ts'
+import { FetchSize } from './fetch-size.ts'
 import { mechanismsRequest } from './mechanisms-request.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
 import { QuotaPause } from './quota-pause.ts'
@@ -56,6 +57,8 @@ const neededVersions = [
  */
 export class BrokerLink {
   readonly address: string
+  /** Of all links to this broker, one after the other. */
+  readonly fetchSize: FetchSize
   readonly #connector: BrokerConnector
   readonly #broker: RawBroker
   readonly #use: BrokerUse
@@ -66,13 +69,18 @@ export class BrokerLink {
   #dropped: Error | undefined
 
   /** Resolves when the broker is connected, authenticated and known to speak what we need. */
-  static async open(connector: BrokerConnector, address: string, use: BrokerUse): Promise<BrokerLink> {
+  static async open(
+    connector: BrokerConnector,
+    address: string,
+    use: BrokerUse,
+    fetchSize = new FetchSize(),
+  ): Promise<BrokerLink> {
     let opened: BrokerLink | undefined
     const throttled = (which: Which, ms: number) => {
       if (opened !== undefined) opened.#throttled(which, ms)
     }
     const broker = await connector.broker(address, use, throttled).catch(away(address))
-    const link = new BrokerLink(connector, address, use, broker)
+    const link = new BrokerLink(connector, { address, use, fetchSize }, broker)
     opened = link
     const connected = broker.connect().catch((error) => link.#nameMechanisms(error))
     await link.#within('a connection', link.#connecting, control, connected)
@@ -90,9 +98,14 @@ export class BrokerLink {
     return link
   }
 
-  private constructor(connector: BrokerConnector, address: string, use: BrokerUse, broker: RawBroker) {
+  private constructor(
+    connector: BrokerConnector,
+    { address, use, fetchSize }: { address: string; use: BrokerUse; fetchSize: FetchSize },
+    broker: RawBroker,
+  ) {
     this.#connector = connector
     this.address = address
+    this.fetchSize = fetchSize
     this.#use = use
     this.#pauses = [new QuotaPause(connector.clock), new QuotaPause(connector.clock)]
     this.#broker = broker
@@ -116,9 +129,14 @@ export class BrokerLink {
     )
   }
 
+  /** Resolves once no pause holds fetches back. */
+  async unpaused(): Promise<void> {
+    await this.#paused(fetches, Number.POSITIVE_INFINITY)
+  }
+
   /** Sends a fetch, behind all of a pause: the broker answers them one after the other. */
   async fetch<T>(request: KafkaRequest<T>, timeoutMs: number): Promise<T> {
-    await this.#paused(fetches, Number.POSITIVE_INFINITY)
+    await this.unpaused()
     const connection = this.#connection(fetches)
     if (!connection.isConnected()) {
       const connected = () => this.#within('a connection', this.#connecting, fetches, connection.connect())

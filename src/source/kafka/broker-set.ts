@@ -1,6 +1,7 @@
 import type { BrokerUse } from '../../base/broker-uses.ts'
 import { BrokerAwayError, BrokerLink } from './broker-link.ts'
 import type { BrokerConnector } from './connector.ts'
+import { FetchSize } from './fetch-size.ts'
 import { type HeardMetadata, metadataRequest, noNode } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
@@ -19,6 +20,8 @@ export class BrokerSet {
   readonly #links = new Map<string, Promise<BrokerLink>>()
   /** Addresses whose link is open, for `metadata` to prefer. */
   readonly #open = new Map<string, BrokerLink>()
+  /** By address. */
+  readonly #fetchSizes = new Map<string, FetchSize>()
   /** Addresses that were connected to once. */
   readonly #reached = new Set<string>()
   #turn = 0
@@ -104,7 +107,10 @@ export class BrokerSet {
     if (this.#closed) throw this.#closedError()
     let opening = this.#links.get(address)
     if (opening === undefined) {
-      opening = BrokerLink.open(this.#connector, address, this.#use).catch((error) => this.#unreached(address, error))
+      const fetchSize = this.#fetchSizes.get(address) ?? new FetchSize()
+      this.#fetchSizes.set(address, fetchSize)
+      const opened = BrokerLink.open(this.#connector, address, this.#use, fetchSize)
+      opening = opened.catch((error) => this.#unreached(address, error))
       this.#links.set(address, opening)
       opening.then(
         (link) => this.#opened(address, link),

@@ -18,15 +18,15 @@ export function connectionProblem(error: Failure, stage: Stage, { tls, sasl }: S
     if (problem !== undefined) return problem
   }
   if (error.code === saslCode.illegalState) {
-    return 'it takes no SASL on this port: leave kafka.sasl out, or use the port of its SASL listener'
+    return 'it does not accept SASL on this port: unset kafka.sasl, or use the port of its SASL listener'
   }
   if (error.name === 'KafkaJSSASLAuthenticationError') return saslProblem(text, sasl)
   if (!closed.test(text)) return text === '' ? String(error.code) : text
   if (stage === 'opening' && !tls.enabled) {
-    return 'it closed the connection without an answer: is this port for TLS (kafka.tls.enabled), or no Kafka at all?'
+    return 'it closed the connection without an answer: is this port for TLS (kafka.tls.enabled), or not a Kafka broker?'
   }
   if (stage === 'first request' && sasl.mechanism === undefined) {
-    return 'it closed the connection at the first request: does this port ask for a password (kafka.sasl)?'
+    return 'it closed the connection at the first request: does this port require a password (kafka.sasl)?'
   }
   return 'it closed the connection'
 }
@@ -56,17 +56,17 @@ function handshakeProblem(code: string, text: string, tls: SecurityOptions['tls'
   if (untrusted.has(code)) {
     const { caFile } = tls
     if (caFile === undefined) {
-      return `no authority that this system trusts signed its certificate (${text}): name its authority's PEM file in kafka.tls.caFile`
+      return `no authority that this system trusts signed its certificate (${text}): set kafka.tls.caFile to its authority's PEM file`
     }
     return `no authority in kafka.tls.caFile ${caFile} signed its certificate (${text})`
   }
   if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired: the broker needs a new one'
-  if (code === 'CERT_NOT_YET_VALID') return "its certificate is not valid yet: look at this host's clock"
+  if (code === 'CERT_NOT_YET_VALID') return "its certificate is not valid yet: check this host's clock"
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return text
   const alert = /tls(?:v1)?\d* alert ([a-z ]+).*SSL alert number (\d+)/s.exec(text)
   if (alert !== null) return alertProblem(alert[1]!.trim(), Number(alert[2]), tls)
   if (/wrong version number|before secure TLS connection|packet length too long|record layer failure/i.test(text)) {
-    return 'it speaks no TLS on this port: leave kafka.tls.enabled out, or use the port of its TLS listener'
+    return 'it does not use TLS on this port: unset kafka.tls.enabled, or use the port of its TLS listener'
   }
   return undefined
 }
@@ -82,7 +82,7 @@ function alertProblem(name: string, number: number, { certFile }: SecurityOption
 
 function saslProblem(text: string, { mechanism, username, passwordFile }: SecurityOptions['sasl']): string {
   const how = `user "${username}" by ${mechanism?.toUpperCase()}`
-  if (closed.test(text)) return `it closed the connection while it authenticated ${how}`
+  if (closed.test(text)) return `it closed the connection while authenticating ${how}`
   // kafkajs puts "SASL PLAIN authentication failed: " before what the broker said.
   const said = printable(text.slice(text.indexOf('failed: ') + 'failed: '.length).slice(0, 300))
   return `it refused ${how}: wrong name (kafka.sasl.username) or password (kafka.sasl.passwordFile ${passwordFile}); it said: ${said}`
@@ -91,13 +91,13 @@ function saslProblem(text: string, { mechanism, username, passwordFile }: Securi
 /** For people: a mechanism that the broker does not offer. */
 export function mechanismProblem(mechanism: string, offered: readonly string[]): string {
   const list = offered.length === 0 ? '' : `: it offers ${offered.map(printable).join(', ')}`
-  return `it does not take ${mechanism.toUpperCase()} (kafka.sasl.mechanism) on this port${list}`
+  return `it does not accept ${mechanism.toUpperCase()} (kafka.sasl.mechanism) on this port${list}`
 }
 
 /** For people: a certificate for other names than the one that was connected to. */
 export function nameProblem(wanted: string, names: string | undefined): string {
   const list = names === undefined || names === '' ? 'it has no names' : `it is for ${printable(names.slice(0, 300))}`
-  return `its certificate is not for ${wanted} (${list}): connect by a name that it is for, or say one in kafka.tls.serverName`
+  return `its certificate is not for ${wanted} (${list}): connect by one of its names, or set kafka.tls.serverName to one`
 }
 
 /**
@@ -113,9 +113,9 @@ export function strangeAnswer(bytes: Buffer): string | undefined {
   if (length >= 4 && length <= maxAnswerBytes) return undefined
   // A TLS record: an alert, which is what a TLS server answers to anything else, or a handshake.
   if ((bytes[0] === 0x15 || bytes[0] === 0x16) && bytes[1] === 3) {
-    return 'it speaks TLS on this port: set kafka.tls.enabled, or use the port of its plaintext listener'
+    return 'it uses TLS on this port: set kafka.tls.enabled, or use the port of its plaintext listener'
   }
   const what = bytes.toString('latin1', 0, 5) === 'HTTP/' ? 'an HTTP server' : 'something else'
   const said = printable(bytes.toString('latin1', 0, 40).split(/[\r\n]/)[0]!)
-  return `it is no Kafka broker but ${what}: it answered ${JSON.stringify(said)}`
+  return `it is not a Kafka broker but ${what}: it answered ${JSON.stringify(said)}`
 }

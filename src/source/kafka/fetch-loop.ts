@@ -68,6 +68,8 @@ export class FetchLoop {
   readonly #claims: (Claim | undefined)[] = []
   /** Whose records the decoder has. */
   #showing: Cursor | undefined
+  /** Bytes of one partition, as of the last fetch. */
+  #partitionBytes = 0
   #turn = 0
   #yieldAtMs = 0
 
@@ -146,8 +148,10 @@ export class FetchLoop {
     const limits: FetchLimits = { waitMs, bytes: fetchBytes, partitionBytes: fetchPartitionBytes }
     try {
       const link = await host.brokers.link(this.nodeId)
-      const request = fetchRequest(this.#body, host.topicId, this.#asked, limits)
-      return await link.fetch(request, waitMs + fetchGraceMs)
+      return await link.fetchSize.fetch(link, waitMs + fetchGraceMs, limits, (sized) => {
+        this.#partitionBytes = sized.partitionBytes
+        return fetchRequest(this.#body, host.topicId, this.#asked, sized)
+      })
     } catch (error) {
       if (!host.closed) host.brokerFailed(this.nodeId, this.#asked.filter(this.#current), error as Error)
       return undefined
@@ -231,12 +235,11 @@ export class FetchLoop {
   }
 
   async #rest(fetched: Fetched): Promise<void> {
-    const { fetchPartitionBytes } = this.#host.options
     let backlog = false
     let any = false
     for (const { records } of fetched.partitions) {
       any ||= records.length > 0
-      backlog ||= records.length > fetchPartitionBytes / 2
+      backlog ||= records.length > this.#partitionBytes / 2
     }
     if (!any || backlog) return
     const pauseMs = this.#pace.pauseMs(this.#host.clock.monotonicMs())

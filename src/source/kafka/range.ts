@@ -13,7 +13,7 @@ import { earliest, type LedPartition, latest, offsetRequest } from './offsets-re
 import type { KafkaOptions } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
-/** Records looked at before the event loop gets its turn: a chunk of compressed batches may hold a million. */
+/** Records looked at before the event loop gets its turn, by `turnWeight`: a chunk of compressed batches may hold a million. */
 const turnRecords = 2048
 
 /** The partition's bounds, as the leader tells them. */
@@ -27,6 +27,7 @@ export async function askOffsets(link: BrokerLink, asked: LedPartition, timeoutM
 export class RangeRead {
   readonly #stream: StreamInfo
   readonly #partition: number
+  readonly #from: number
   readonly #to: number
   readonly #sink: RangeSink
   readonly #options: KafkaOptions
@@ -47,6 +48,7 @@ export class RangeRead {
   ) {
     this.#stream = stream
     this.#partition = partition
+    this.#from = from
     this.#next = from
     this.#to = to
     this.#sink = sink
@@ -57,19 +59,28 @@ export class RangeRead {
   }
 
   async run(calls: LeaderCalls): Promise<RangeEnd> {
-    while (!this.#done) {
-      await calls.run(this.#stream, this.#partition, this.#options.askTimeoutMs, (link, epoch) =>
-        this.#fetch(link, epoch),
-      )
+    try {
+      while (!this.#done && this.#sink.full !== true) {
+        await calls.run(this.#stream, this.#partition, this.#options.askTimeoutMs, (link, epoch) =>
+          this.#fetch(link, epoch),
+        )
+      }
+    } catch (error) {
+      // What was passed before need not be read again: the next chunk meets what is wrong now.
+      if (this.#next === this.#from) throw error
     }
     return { next: this.#next, offsets: this.#offsets }
   }
 
   async #fetch(link: BrokerLink, leaderEpoch: number): Promise<void> {
     const asked = { partition: this.#partition, leaderEpoch, offset: this.#next, lastFetchedEpoch: unknownGeneration }
-    const request = fetchRequest(this.#body, this.#stream.incarnation, [asked], this.#limits)
-    const fetched = await link.fetch(request, this.#options.requestTimeoutMs)
-    // The same fetch again, after the pause.
+    const { requestTimeoutMs } = this.#options
+    await link.unpaused()
+    if (this.#sink.full === true) return
+    const fetched = await link.fetchSize.fetch(link, requestTimeoutMs, this.#limits, (limits) =>
+      fetchRequest(this.#body, this.#stream.incarnation, [asked], limits),
+    )
+    // A smaller one, after the pause.
     if (fetched.isThrottled) return
     const answer = fetched.partitions[0]
     const error = fetched.error !== 0 ? fetched.error : (answer?.error ?? code.unknownTopicOrPartition)

@@ -16,6 +16,7 @@ import { encodeServerFrame as protoFrame } from '../../../src/wire/proto.ts'
 class Told implements Listener {
   readonly subject = 'a.b'
   readonly authority = 'h:1'
+  readonly followed = [this]
   token = ''
   readonly said: string[] = []
   readonly sent: string[] = []
@@ -24,6 +25,9 @@ class Told implements Listener {
   }
   live(): void {
     this.said.push('live')
+  }
+  find(): number {
+    return 0
   }
   event(dueUs: number, number: number): void {
     this.said.push(`event ${dueUs} ${number}`)

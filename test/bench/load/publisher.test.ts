@@ -73,3 +73,23 @@ test('a refusal ends the publishing', async () => {
   assert.equal(way.sent.length, 1)
   await publisher.stop()
 })
+
+test('a burst is sent at once, batch by batch, and what is published then goes on behind it', async () => {
+  const way = new Held()
+  const publisher = new Publisher(options, way)
+  await publisher.burst(120)
+  assert.deepEqual(
+    way.sent.map(({ count }) => count),
+    [50, 50, 20],
+  )
+  assert.deepEqual([...(await publisher.stop()).counts], [40, 40, 40])
+  await publisher.burst(3)
+  assert.deepEqual([...(await publisher.stop()).counts], [41, 41, 41])
+})
+
+test('a burst that the log does not take says why', async () => {
+  const way = new Held()
+  way.answer = () => Promise.reject(new Refusal('full'))
+  await assert.rejects(new Publisher(options, way).burst(120), { message: 'full' })
+  assert.equal(way.sent.length, 1)
+})

@@ -11,6 +11,14 @@ interface Runner {
   readonly as?: { readonly uid: number; readonly gid: number } | undefined
 }
 
+const scripts = new URL('../../../scripts/', import.meta.url)
+
+/** A run of `scripts/NAME.ts`. */
+export function runScript(name: string, ...options: readonly string[]): Run {
+  const file = fileURLToPath(new URL(`${name}.ts`, scripts))
+  return new Run(['--disable-warning=ExperimentalWarning', file, ...options], '.', {}, { program: process.execPath })
+}
+
 /** One run of a program, `bin/carillon` unless another is named, and what it wrote. */
 export class Run {
   readonly child: ChildProcess

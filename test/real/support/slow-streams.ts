@@ -4,8 +4,9 @@
  */
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from '../../../src/bench/process/child.ts'
-import type { PublishHandlers } from '../../figures/publish.ts'
+import { Generator } from '../../../src/bench/load/generator.ts'
+import { monotonicUs } from '../../../src/bench/load/payload.ts'
+import { loadOf } from '../../../src/bench/load/scenario.ts'
 import { Site } from '../../figures/site.ts'
 
 const clients = 8
@@ -15,7 +16,7 @@ const found = { chunks: 0, broken: [] as string[] }
 
 function follow(port: number, i: number): void {
   const socket = connect(port, '127.0.0.1', () => {
-    socket.write('GET /v1/sse?subject=figures.%3E HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+    socket.write('GET /v1/sse?subject=bench.%3E HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
   })
   let rest: Buffer = Buffer.alloc(0)
   let isBody = false
@@ -53,14 +54,14 @@ const limits = { maxEventBytes: 65_536 }
 const gateway = await site.gateway('embedded', 'slow', {
   config: { limits, window: { windowMiB: 4, indexMiB: 2 } },
 })
-const publisher = new Child<PublishHandlers>(new URL('../../figures/publish.ts', import.meta.url))
+const load = new Generator({ ...loadOf('unicast', { clients: 0 }), subjects: 500 }, 'slow')
 for (let i = 0; i < clients; i++) follow(gateway.port, i)
 await gateway.subscribed(clients)
-const { port, configFile } = gateway
-await publisher.ask('start', { rate, subjects: 500, dataBytes: 512, configFile, port, tickMs: 20 })
+await load.openPublisher(gateway.reach('sse-json'))
+await load.start(rate, monotonicUs())
 // What is looked at is this stretch of time itself.
 await sleep(flowMs)
 process.stdout.write(JSON.stringify(found))
-await Promise.all([publisher.end(), gateway.end()])
+await Promise.all([load.close(), gateway.end()])
 await site.close()
 process.exit(0)

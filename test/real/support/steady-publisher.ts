@@ -1,8 +1,6 @@
-import { toCarillonError } from '../../../src/base/errors.ts'
-import { RoutingTable } from '../../../src/routing/table.ts'
 import type { Source, StreamInfo } from '../../../src/source/source.ts'
+import { Flow } from '../../support/flow.ts'
 import { patienceMs } from '../../support/gateway-process.ts'
-import { until } from '../../support/until.ts'
 import { envelope } from './publish.ts'
 import { longestSilence } from './silence.ts'
 
@@ -26,58 +24,19 @@ export interface SteadyEvent {
 
 /** Events a second, over all subjects in turn. */
 export const steadyRate = 200
-const tickMs = 10
-/** How often a publisher looks for more partitions, ms; a Java producer does so every five minutes. */
-const refreshMs = 500
-/** Events without an answer, at most: beyond that the flow pauses. */
-const maxWaiting = 10_000
 
-/**
- * A publisher of its own, beside the gateways: the same number of events a second straight to the broker, each a call of
- * `Source.publish`, none ever repeated by it.
- */
-export class SteadyPublisher {
+/** Each event is a call of `Source.publish`, none ever repeated by it. */
+export class SteadyPublisher extends Flow {
   readonly events: SteadyEvent[] = []
-  /** Codes and messages of rejections, and how often each came. */
-  readonly problems = new Map<string, number>()
   /** When the last new partition count was adopted, monotonic ms; 0 = never. */
   grownAtMs = 0
-  readonly #source: Source
-  readonly #topic: string
   readonly #subjects: readonly string[]
-  readonly #routing: RoutingTable
   readonly #incarnations: string[] = []
-  #info: StreamInfo | undefined
   #waiting = 0
-  #sent = 0
-  #startedMs = 0
-  #timer: NodeJS.Timeout | undefined
-  #refresher: NodeJS.Timeout | undefined
 
   constructor(source: Source, topic: string, subjects: readonly string[]) {
-    this.#source = source
-    this.#topic = topic
+    super({ source, topic, rate: steadyRate, patienceMs: 2 * patienceMs, maxWaiting: 10_000 })
     this.#subjects = subjects
-    this.#routing = new RoutingTable([{ subjects: '>', stream: topic, by: { hash: 'java' } }])
-  }
-
-  /** The stream as the publisher sees it. */
-  get info(): StreamInfo {
-    return this.#info!
-  }
-
-  async start(): Promise<void> {
-    await until(`${this.#topic} is there`, patienceMs, () => this.#refresh())
-    this.#startedMs = performance.now()
-    this.#timer = setInterval(() => this.#tick(), tickMs)
-    this.#refresher = setInterval(() => void this.#refresh().catch(() => {}), refreshMs)
-  }
-
-  /** Ends the flow; resolves once the fate of each event is as known as it will be. */
-  async stop(): Promise<void> {
-    clearInterval(this.#timer)
-    clearInterval(this.#refresher)
-    await until('every publish is settled', 2 * patienceMs, () => this.#waiting === 0)
   }
 
   /** The longest time between two acknowledgements of one subject, from `fromMs` to `toMs`. */
@@ -91,17 +50,11 @@ export class SteadyPublisher {
     )
   }
 
-  /** Where a subject's events are with so many partitions. */
-  place(subject: string, partitions: number): number {
-    return this.#routing.place(subject, () => partitions).partition!
+  protected override get waiting(): number {
+    return this.#waiting
   }
 
-  #tick(): void {
-    const due = Math.floor(((performance.now() - this.#startedMs) * steadyRate) / 1000)
-    for (; this.#sent < due; this.#sent++) if (this.#waiting < maxWaiting) void this.#publish(this.#sent)
-  }
-
-  async #publish(index: number): Promise<void> {
+  protected override async publish(index: number): Promise<void> {
     const { info } = this
     const subject = this.#subjects[index % this.#subjects.length]!
     const number = Math.floor(index / this.#subjects.length)
@@ -115,28 +68,22 @@ export class SteadyPublisher {
     this.#waiting++
     try {
       const record = { partition, key: Buffer.from(subject), value: envelope(subject, data) }
-      event.offset = (await this.#source.publish(info, [record]))[0]!.offset
+      event.offset = (await this.source.publish(info, [record]))[0]!.offset
       event.fate = 'acknowledged'
       event.acknowledgedAtMs = performance.now()
     } catch (error) {
-      const { code, message } = toCarillonError(error)
-      const problem = `${code}: ${message}`
-      this.problems.set(problem, (this.problems.get(problem) ?? 0) + 1)
       event.fate = 'unknown'
-      if (code === 'stream_missing') await this.#refresh().catch(() => {})
+      if (this.rejected(error) === 'stream_missing') await this.refresh().catch(() => {})
     } finally {
       this.#waiting--
     }
   }
 
-  /** False while the stream is missing. */
-  async #refresh(): Promise<boolean> {
-    const info = await this.#source.describe(this.#topic)
-    if (info === undefined || info.partitions === 0) return false
+  protected override adopts(info: StreamInfo, before: StreamInfo | undefined): boolean {
     if (!this.#incarnations.includes(info.incarnation)) this.#incarnations.push(info.incarnation)
-    else if (this.#info?.incarnation !== info.incarnation) return true
-    else if (info.partitions > this.#info.partitions) this.grownAtMs = performance.now()
-    this.#info = info
+    // What a broker that lags says of a log that was replaced.
+    else if (before?.incarnation !== info.incarnation) return false
+    else if (info.partitions > before.partitions) this.grownAtMs = performance.now()
     return true
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { table } from '../../../src/cli/text.ts'
 import { openSource } from '../../../src/source/open.ts'
 import type { Source } from '../../../src/source/source.ts'
 import { GatewayProcess, patienceMs } from '../../support/gateway-process.ts'
@@ -235,9 +236,7 @@ export function damageTable(rows: readonly Damage[]): string[] {
     String(row.repeated.length + row.disordered.length),
     told(row),
   ])
-  const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
-  const line = (row: readonly string[]) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')
-  return [`${steadyRate} events a second, two gateways, all clients together:`, line(head), ...cells.map(line)]
+  return [`${steadyRate} events a second, two gateways, all clients together:`, ...table(head, cells).split('\n')]
 }
 
 function told({ gaps }: Damage): string {

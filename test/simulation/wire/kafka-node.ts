@@ -20,6 +20,7 @@ import {
 } from './kafka-answers.ts'
 import type { KafkaLog, LogImage } from './kafka-log.ts'
 import { numbersOf } from './kafka-producers.ts'
+import type { ByteQuota } from './kafka-quota.ts'
 
 /** The cluster as its controller publishes it. */
 export interface ClusterImage {
@@ -88,6 +89,8 @@ export class KafkaNode {
   throttledUntilMs = 0
   throttleMs = 0
   throttlesAll = false
+  /** Of whoever fetches; undefined = there is none. */
+  quota: ByteQuota | undefined
   /** An error that it answers for one partition until then. */
   failing: { readonly partition: number; readonly error: number; readonly untilMs: number } | undefined
   image: ClusterImage
@@ -156,15 +159,16 @@ export class KafkaNode {
     }
     const answer = (isLate: boolean) => {
       host.look()
-      let left = asked.maxBytes
+      const most = Math.min(asked.maxBytes, this.quota?.maxBytes ?? asked.maxBytes)
+      let left = most
       const answers = asked.partitions.map((each) => {
-        const found = this.#partition(asked.topicId, each, left, left === asked.maxBytes)
+        const found = this.#partition(asked.topicId, each, left, left === most)
         left -= found.records.length
         return found
       })
       if (!isLate && asked.maxWaitMs > 0 && !answers.some(isAnswered)) return false
       end()
-      const throttleMs = host.nowMs < this.throttledUntilMs ? this.throttleMs : 0
+      const throttleMs = this.#fetchThrottleMs(most - left)
       reply({ bytes: writeFetch(asked.topicId, answers, throttleMs), throttleMs })
       if (asked.maxWaitMs === 0) for (const each of this.#logs(asked.topicId, asked.partitions)) host.wasRead(each)
       return true
@@ -178,6 +182,12 @@ export class KafkaNode {
       unlisten.push(log.watch(changed, (task) => host.soon(task)))
     }
     return end
+  }
+
+  #fetchThrottleMs(bytes: number): number {
+    const { nowMs } = this.#host
+    if (nowMs < this.throttledUntilMs) return this.throttleMs
+    return this.quota?.throttleMs(bytes, nowMs) ?? 0
   }
 
   #logs(topicId: string, partitions: readonly AskedPartition[]): KafkaLog[] {

@@ -83,7 +83,10 @@ export class KafkaPublishing {
     const { time, broker, truth, verdict } = this.#surroundings
     const base = log.end
     const all: Submission[] = []
-    this.#decoder.begin({ partition: log.partition, records: batch, aborted: [] }, 0)
+    this.#decoder.begin(
+      { partition: log.partition, records: batch, aborted: [], lastStableOffset: Number.MAX_SAFE_INTEGER },
+      0,
+    )
     const sink = {
       record: ({ buffer, keyStart, keyEnd, valueStart, valueEnd }: Parameters<RecordSink['record']>[0]) => {
         const bytes = (start: number, end: number) => (start < 0 ? null : Buffer.from(buffer.subarray(start, end)))

@@ -1,0 +1,41 @@
+/** Samples that count, besides the one that is being taken, and how long each is, ms (`quota.window.num` 11, `quota.window.size.seconds` 1). */
+const keptSamples = 10
+const sampleMs = 1000
+
+interface Sample {
+  readonly beganMs: number
+  bytes: number
+}
+
+/**
+ * `consumer_byte_rate` as brokers count it (`ClientQuotaManager`, Kafka 4.3): bytes of answers over a window of samples. An answer that would
+ * be too much is not given, nor counted, and the pause is as long as it would take to even it out.
+ */
+export class ByteQuota {
+  readonly bytesPerSecond: number
+  #samples: Sample[] = []
+
+  constructor(bytesPerSecond: number) {
+    this.bytesPerSecond = bytesPerSecond
+  }
+
+  /** The largest answer, bytes: brokers ask themselves for no more. */
+  get maxBytes(): number {
+    return (this.bytesPerSecond * keptSamples * sampleMs) / 1000
+  }
+
+  /** For how long the answer is held back, ms; 0 = it is given. */
+  throttleMs(bytes: number, nowMs: number): number {
+    this.#samples = this.#samples.filter(({ beganMs }) => nowMs - beganMs < (keptSamples + 1) * sampleMs)
+    const newest = this.#samples.at(-1)
+    const isOver = newest === undefined || nowMs - newest.beganMs >= sampleMs
+    const current = isOver ? { beganMs: nowMs, bytes: 0 } : newest
+    if (isOver) this.#samples.push(current)
+    const total = this.#samples.reduce((sum, sample) => sum + sample.bytes, bytes)
+    const windowMs = Math.max(keptSamples * sampleMs, nowMs - this.#samples[0]!.beganMs)
+    const rate = (total * 1000) / windowMs
+    if (rate > this.bytesPerSecond) return Math.ceil(((rate - this.bytesPerSecond) / this.bytesPerSecond) * windowMs)
+    current.bytes += bytes
+    return 0
+  }
+}
