@@ -1,31 +1,31 @@
 /**
- * Bounds of the back-off between attempts, ms: a random share of a bound that doubles from `first`
- * to `most`.
+ * Back-off between two attempts, ms: a random share of a bound that doubles from the first to the
+ * second.
  */
 const backoffMs = { first: 500, most: 10_000 }
 
-/** A failure that the same request would meet again, so that a retry is pointless. */
+/** A refusal that a retry of the same request can't change. */
 export class Refused extends Error {}
 
 /**
- * Base class of the three transports: one subscription, its position, and reconnection. A
- * transport implements `open()`, which connects at `this.after`, and `shut()`. It calls `moved`
- * with the position of each frame.
+ * The common part of the three transports: one subscription, its position, and reconnecting. A
+ * transport has `open()`, which connects at `this.after`, and `shut()`. It calls `moved` with the
+ * position of each frame.
  *
  * `listener`: `state(state, detail)`, `position(token)`, `delivery(delivery, missed)`,
- * `duplicate()`, `gap(gap)`, `note(text)`. An event is `missed` if it arrived while the connection
- * was still catching up: its age is not a latency.
+ * `duplicate()`, `gap(gap)`, `note(text)`. An event is `missed` if it arrives while the connection
+ * is still catching up: its age is not a latency.
  */
 export class Connection {
   #listener
   #attempt = 0
   #timer = 0
   #lost = false
-  #reported = { state: '', detail: '' }
-  /** Next offset of each partition. An event below it is a duplicate. */
+  #told = { state: '', detail: '' }
+  /** Next offset of each partition: a delivery below it is a duplicate. */
   #next = new Map()
   subject = ''
-  /** Values of the `after` parameter: tokens or a keyword. */
+  /** Tokens or a keyword, in the form of the parameter `after`. */
   after = []
   running = false
 
@@ -43,7 +43,7 @@ export class Connection {
     this.#connect()
   }
 
-  /** Continues at the position where it was stopped. */
+  /** Continues from the position at which it was stopped. */
   resume() {
     if (this.running) return
     this.#lost = true
@@ -58,9 +58,7 @@ export class Connection {
     this.#tell('disconnected', '')
   }
 
-  /**
-   * Notes that the connection is up; `live` if nothing older than the connection is still to come.
-   */
+  /** The connection is open. `live`: all missed events have arrived. */
   connected(live = true) {
     this.#attempt = 0
     this.#tell(live ? 'live' : 'connecting', live ? '' : 'catching up')
@@ -68,7 +66,7 @@ export class Connection {
     this.#lost = false
   }
 
-  /** Notes that the connection was lost and that the transport itself reconnects. */
+  /** The connection is lost, and the transport reconnects by itself. */
   interrupted(error) {
     if (!this.running) return
     if (!this.#lost) this.#listener.note(`connection lost: ${error.message}`)
@@ -76,7 +74,7 @@ export class Connection {
     this.#tell('waiting', 'reconnecting')
   }
 
-  /** Handles a lost or refused connection: retries later, unless a retry is pointless. */
+  /** The connection is lost or was refused: reconnects later, unless the refusal is final. */
   failed(error, retryAfterMs = 0) {
     if (!this.running) return
     this.shut()
@@ -93,13 +91,13 @@ export class Connection {
     this.#timer = setTimeout(() => this.#connect(), waitMs)
   }
 
-  /** Sets the position at which the subscription would resume. */
+  /** Keeps the position from which it would resume. */
   moved(token) {
     this.after = [token]
     this.#listener.position(token)
   }
 
-  /** Passes an event on, or counts it as a duplicate; `key` identifies the partition. */
+  /** `key` names the partition. */
   deliver(key, delivery) {
     const next = this.#next.get(key) ?? 0
     if (delivery.offset < next) {
@@ -107,19 +105,19 @@ export class Connection {
       return
     }
     this.#next.set(key, delivery.offset + 1)
-    this.#listener.delivery(delivery, this.#reported.state !== 'live')
+    this.#listener.delivery(delivery, this.#told.state !== 'live')
   }
 
-  /** Passes a gap on. After it, the log may start again at lower offsets. */
+  /** After a gap the log may start at lower offsets again. */
   gap(key, gap) {
     this.#next.delete(key)
     this.#listener.gap(gap)
   }
 
-  /** Reports the state if it has changed. */
+  /** Reports a state only if it has changed. */
   #tell(state, detail) {
-    if (state === this.#reported.state && detail === this.#reported.detail) return
-    this.#reported = { state, detail }
+    if (state === this.#told.state && detail === this.#told.detail) return
+    this.#told = { state, detail }
     this.#listener.state(state, detail)
   }
 

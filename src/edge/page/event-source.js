@@ -3,17 +3,14 @@ import { pollOnce } from './long-poll.js'
 import { learnStream } from './token.js'
 
 /**
- * `GET /v1/sse` with the browser's EventSource, which resumes by itself with the last id that it
- * received.
+ * `GET /v1/sse` by the browser's own EventSource, which resumes by itself with the last id that it
+ * has seen.
  */
 export class EventSourceConnection extends Connection {
   static title = 'EventSource'
   static endpoint = '/v1/sse'
   #source
-  /**
-   * True once everything older than the connection has arrived. `after` blocks still follow, up to
-   * one a second.
-   */
+  /** All missed events have arrived. Positions continue to arrive, once a second. */
   #live = false
 
   open() {
@@ -54,8 +51,7 @@ export class EventSourceConnection extends Connection {
   }
 
   /**
-   * Handles the gateway's `error` block, which has data, or EventSource's `error` event for a lost
-   * connection.
+   * The gateway's own `error` block, which has data, or EventSource's report of a lost connection.
    */
   #broken(source, { data }) {
     if (source !== this.#source) return
@@ -65,8 +61,8 @@ export class EventSourceConnection extends Connection {
   }
 
   /**
-   * Polls for the same subscription to learn why it was refused, since EventSource hides the
-   * status.
+   * EventSource does not show the status of a refusal, so a poll of the same subscription fetches
+   * it.
    */
   async #askWhy(source) {
     let reason = new Error('refused')

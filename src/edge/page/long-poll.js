@@ -1,12 +1,12 @@
 import { Connection, Refused } from './connection.js'
 import { keyOf, positionsOf, streamOf } from './token.js'
 
-/** Time for which the gateway may hold a request, ms. */
+/** How long the gateway may hold a request, ms. */
 const waitMs = 25_000
 
 /**
- * `GET /v1/poll`: each answer has the token for the next request. The gateway keeps no state
- * between them.
+ * `GET /v1/poll`: each answer has the token for the next request; the gateway keeps nothing in
+ * between.
  */
 export class LongPollConnection extends Connection {
   static title = 'Long-poll'
@@ -47,7 +47,7 @@ export class LongPollConnection extends Connection {
   }
 }
 
-/** Makes one request. Throws `Refused` if repeating it is pointless. */
+/** Sends one request. Throws `Refused` if repeating it can't succeed. */
 export async function pollOnce(subject, after, how, signal = null) {
   const query = new URLSearchParams({ subject, ...how })
   for (const each of after) query.append('after', each)

@@ -1,6 +1,6 @@
 import { learnStream } from './token.js'
 
-/** Returns the time in Unix microseconds, at the browser's resolution. */
+/** Unix microseconds, as precise as the browser's clock. */
 export function nowUs() {
   return Math.round((performance.timeOrigin + performance.now()) * 1000)
 }

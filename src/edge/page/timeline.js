@@ -1,11 +1,11 @@
-/** Maximum number of rows on the page; the oldest are removed. */
+/** Maximum number of rows on the page. The oldest ones are removed. */
 const maxRows = 200
-/** Maximum number of characters of a payload in a row. */
+/** Maximum length of a payload in a row, characters. */
 const maxPayloadLength = 2000
 
 /**
- * The list of events, gaps and notes, newest first. Rows are added once per animation frame,
- * however many arrive.
+ * The list of events, gaps and notes, newest first. Rows are added once a frame, whatever their
+ * number.
  */
 export class Timeline {
   #list
@@ -18,7 +18,7 @@ export class Timeline {
     this.#empty = empty
   }
 
-  /** Adds a row for an event. If it is `missed`, `latencyMs` is its age, not its latency. */
+  /** `missed`: `latencyMs` is the event's age, not its latency. */
   event(transport, delivery, { latencyMs, missed }) {
     const { event, partition, offset, stream } = delivery
     const position = stream === undefined ? `${partition}@${offset}` : `${stream} ${partition}@${offset}`
@@ -57,7 +57,7 @@ export class Timeline {
     if (this.#pending.length > maxRows) this.#pending.shift()
     if (this.#scheduled) return
     this.#scheduled = true
-    // A page in the background has no animation frames, but its timers run.
+    // The browser draws no frames for a page in the background, but runs its timers.
     if (document.hidden) setTimeout(() => this.#flush(), 1000)
     else requestAnimationFrame(() => this.#flush())
   }
@@ -72,7 +72,7 @@ export class Timeline {
   }
 }
 
-/** Formats a duration: `1.8 ms`, `2.4 s`, `3 min`, `5 h`. An event from a catch-up may be old. */
+/** `1.8 ms`, `2.4 s`, `3 min` or `5 h`: a missed event may be old. */
 export function duration(ms) {
   const size = Math.abs(ms)
   if (size < 1000) return `${ms.toFixed(size < 100 ? 1 : 0)} ms`
@@ -87,7 +87,7 @@ const age = (ms) =>
   cell(
     'latency missed',
     `${duration(Math.max(0, ms))} ago`,
-    'time from publish to this page: the event was missed, or the subscription starts in the past',
+    'time since its publication: the event was missed, or the subscription started in the past',
   )
 
 function payloadOf({ data, text, base64, deleted }) {

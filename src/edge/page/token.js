@@ -1,7 +1,7 @@
 /**
- * The part of position tokens (docs/protocol.md) that the page needs: reads the positions of a
- * token, and writes one token with the newest position of each partition. Over a WebSocket, a
- * delivery carries the position of its own partition only.
+ * The part of position tokens (docs/protocol.md) that this page needs: reads the positions of a
+ * token, and writes one token of the newest position of each partition. On a WebSocket, a delivery
+ * carries the position of its own partition only.
  */
 
 const version = 0x20
@@ -9,8 +9,8 @@ const listForm = 8
 const unknownGeneration = 5
 
 /**
- * Returns the positions of a token as `{log, partition, offset, generation}`. `log` is the hashes
- * of stream and incarnation, in hex; `generation` is -1 if unknown.
+ * Returns a token's positions, `{log, partition, offset, generation}`. `log` is stream and
+ * incarnation in hex; generation -1 = unknown.
  */
 export function positionsOf(token) {
   const text = atob(token.replaceAll('-', '+').replaceAll('_', '/'))
@@ -25,29 +25,32 @@ export function positionsOf(token) {
   return [{ log: readLog(bytes, 1), partition, offset: readUint(bytes, cursor.at, offsetEnd), generation }]
 }
 
-/** Returns a key for log and partition. Positions with the same key replace each other. */
+/** Key of a log's partition: a position replaces the earlier one with the same key. */
 export function keyOf({ log, partition }) {
   return `${log}/${partition}`
 }
 
 const streamNames = new Map()
 
-/** Records the stream's name for a token, since other frames carry only the token. */
+/**
+ * Remembers the stream's name for the logs of `token`, because frames of other transports have a
+ * token and no name.
+ */
 export function learnStream(token, stream) {
   const logs = new Set(positionsOf(token).map(({ log }) => log))
   if (logs.size === 1) streamNames.set([...logs][0], stream)
 }
 
-/** Returns the stream's name for a delivery's token, or undefined if it is not known yet. */
+/** Returns the stream's name for a delivery's token; undefined while it is unknown. */
 export function streamOf(token) {
   return streamNames.get(positionsOf(token)[0].log)
 }
 
-/** Positions of a WebSocket subscription in each partition. */
+/** The position of a WebSocket subscription in each partition. */
 export class Progress {
   #positions = new Map()
 
-  /** Sets the positions of the partitions in a frame's token. */
+  /** Moves the partitions that a frame's token names to its positions. */
   move(token) {
     for (const position of positionsOf(token)) this.#positions.set(keyOf(position), position)
   }
@@ -99,17 +102,14 @@ function readLog(bytes, at) {
   return Array.from(bytes.subarray(at, at + 8), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
-/** Reads a big-endian number below 2^53. */
+/** Big-endian, below 2^53. */
 function readUint(bytes, start, end) {
   let value = 0
   for (let i = start; i < end; i++) value = value * 256 + bytes[i]
   return value
 }
 
-/**
- * Reads a protobuf varint (base 128). Uses arithmetic, because bit operators are limited to 32
- * bits.
- */
+/** Protobuf's base-128 varints, by arithmetic: bit operators end at 32 bits. */
 function readVarint(bytes, cursor) {
   let value = 0
   for (let scale = 1; ; scale *= 128) {
@@ -126,7 +126,7 @@ function writeVarint(bytes, value) {
   bytes.push(rest)
 }
 
-/** Computes a CRC-8 with the polynomial x^8 + x^2 + x + 1 and the initial value 0xff. */
+/** x^8 + x^2 + x + 1, from 0xff. */
 function crc8(bytes) {
   let crc = 0xff
   for (const byte of bytes) {

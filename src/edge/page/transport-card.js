@@ -1,6 +1,6 @@
 import { duration } from './timeline.js'
 
-/** A transport's state, counters and buttons. */
+/** One transport's state, counters and buttons. */
 export class TransportCard {
   element
   #state
@@ -21,7 +21,7 @@ export class TransportCard {
     this.#resume.ariaLabel = `Resume ${title}`
   }
 
-  /** Sets the connection that the buttons control. */
+  /** The buttons act on this connection. */
   control(connection) {
     this.#disconnect.onclick = () => connection.stop()
     this.#resume.onclick = () => connection.resume()
@@ -35,7 +35,7 @@ export class TransportCard {
     this.#resume.disabled = running
   }
 
-  /** Shows the position at which the subscription would resume. */
+  /** Shows the token from which the transport would resume. */
   position(token) {
     const shown = this.#find('.token')
     shown.textContent = token

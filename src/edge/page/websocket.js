@@ -1,9 +1,7 @@
 import { Connection, Refused } from './connection.js'
 import { keyOf, Progress, positionsOf, streamOf } from './token.js'
 
-/**
- * `GET /v1/ws` with the subprotocol carillon.v1.json, in which a frame is an object with one key.
- */
+/** `GET /v1/ws`, subprotocol carillon.v1.json: a frame is an object with one key. */
 export class WebSocketConnection extends Connection {
   static title = 'WebSocket'
   static endpoint = '/v1/ws'
