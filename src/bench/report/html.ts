@@ -146,7 +146,7 @@ function figures(report: Report): [string, string][] {
     ['deliveries a second', shown(report.deliveriesPerSecond)],
     ['CPU of the servers a delivery', `${shown(report.cpuUsPerDelivery)} µs`],
     ['lost, repeated', `${promises.lost}, ${promises.repeated}`],
-    ['gaps received', `${promises.gaps} (${promises.told} events)`],
+    ['gaps reported', `${promises.gaps} (${promises.told} events)`],
     ['connections broken', whole(promises.broken)],
     ['events without acknowledgement', whole(promises.unknown)],
     ['connections a second while connecting', shown(connecting.perSecond)],
