@@ -194,8 +194,8 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
     ],
     ['no SASL where it is asked for', 'sasl', () => ({}), /closed the connection at the first request.*kafka\.sasl/],
     ['SASL where there is none', 'plaintext', () => ({ sasl: sasl('plain') }), /does not accept SASL on this port/],
-    ['no TLS where it is spoken', 'tls', () => ({}), /speaks TLS on this port: set kafka\.tls\.enabled/],
-    ['TLS where it is not spoken', 'plaintext', () => ({ tls: tls() }), /does not speak TLS on this port/],
+    ['no TLS where it is spoken', 'tls', () => ({}), /uses TLS on this port: set kafka\.tls\.enabled/],
+    ['TLS where it is not spoken', 'plaintext', () => ({ tls: tls() }), /does not use TLS on this port/],
     [
       'an authority that the system does not know',
       'tls',

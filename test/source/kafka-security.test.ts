@@ -100,7 +100,7 @@ test('the first bytes of an answer distinguish a Kafka broker from other servers
   assert.equal(strangeAnswer(Buffer.from([0, 0])), undefined)
   assert.equal(strangeAnswer(Buffer.from([0, 0x10, 0, 0x4a, 0, 0, 0, 0])), undefined, "a fetch's answer over 1 MiB")
   assert.equal(strangeAnswer(Buffer.from([0x0f, 0xff, 0xff, 0xff])), undefined)
-  assert.match(strangeAnswer(Buffer.from([0x15, 3, 3, 0, 2, 2, 0x50]))!, /speaks TLS/)
+  assert.match(strangeAnswer(Buffer.from([0x15, 3, 3, 0, 2, 2, 0x50]))!, /uses TLS/)
   assert.match(
     strangeAnswer(Buffer.from('HTTP/1.1 400 Bad Request\r\nX: y'))!,
     /an HTTP server.*"HTTP\/1\.1 400 Bad Request"$/,

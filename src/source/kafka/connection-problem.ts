@@ -27,12 +27,12 @@ export function connectionProblem(error: Failure, stage: Stage, { tls, sasl }: S
     if (problem !== undefined) return problem
   }
   if (error.code === saslCode.illegalState) {
-    return 'it does not accept SASL on this port: leave kafka.sasl out, or use the port of its SASL listener'
+    return 'it does not accept SASL on this port: unset kafka.sasl, or use the port of its SASL listener'
   }
   if (error.name === 'KafkaJSSASLAuthenticationError') return saslProblem(text, sasl)
   if (!closed.test(text)) return text === '' ? String(error.code) : text
   if (stage === 'opening' && !tls.enabled) {
-    return 'it closed the connection without an answer: does this port expect TLS (kafka.tls.enabled), or is it not a Kafka broker?'
+    return 'it closed the connection without an answer: is this port for TLS (kafka.tls.enabled), or not a Kafka broker?'
   }
   if (stage === 'first request' && sasl.mechanism === undefined) {
     return 'it closed the connection at the first request: does this port require a password (kafka.sasl)?'
@@ -70,7 +70,7 @@ function handshakeProblem(code: string, text: string, tls: SecurityOptions['tls'
   if (untrusted.has(code)) {
     const { caFile } = tls
     if (caFile === undefined) {
-      return `no authority that this system trusts signed its certificate (${text}): set kafka.tls.caFile to the PEM file of its authority`
+      return `no authority that this system trusts signed its certificate (${text}): set kafka.tls.caFile to its authority's PEM file`
     }
     return `no authority in kafka.tls.caFile ${caFile} signed its certificate (${text})`
   }
@@ -80,7 +80,7 @@ function handshakeProblem(code: string, text: string, tls: SecurityOptions['tls'
   const alert = /tls(?:v1)?\d* alert ([a-z ]+).*SSL alert number (\d+)/s.exec(text)
   if (alert !== null) return alertProblem(alert[1]!.trim(), Number(alert[2]), tls)
   if (/wrong version number|before secure TLS connection|packet length too long|record layer failure/i.test(text)) {
-    return 'it does not speak TLS on this port: leave kafka.tls.enabled out, or use the port of its TLS listener'
+    return 'it does not use TLS on this port: unset kafka.tls.enabled, or use the port of its TLS listener'
   }
   return undefined
 }
@@ -96,8 +96,8 @@ function alertProblem(name: string, number: number, { certFile }: SecurityOption
 
 function saslProblem(text: string, { mechanism, username, passwordFile }: SecurityOptions['sasl']): string {
   const how = `user "${username}" by ${mechanism?.toUpperCase()}`
-  if (closed.test(text)) return `it closed the connection during the authentication of ${how}`
-  // kafkajs puts "SASL PLAIN authentication failed: " before the broker's message.
+  if (closed.test(text)) return `it closed the connection while authenticating ${how}`
+  // kafkajs puts "SASL PLAIN authentication failed: " before what the broker said.
   const said = printable(text.slice(text.indexOf('failed: ') + 'failed: '.length).slice(0, 300))
   return `it refused ${how}: wrong name (kafka.sasl.username) or password (kafka.sasl.passwordFile ${passwordFile}); it said: ${said}`
 }
@@ -131,7 +131,7 @@ export function strangeAnswer(bytes: Buffer): string | undefined {
   if (length >= 4 && length <= maxAnswerBytes) return undefined
   // A TLS record: an alert, which a TLS server sends in answer to anything else, or a handshake.
   if ((bytes[0] === 0x15 || bytes[0] === 0x16) && bytes[1] === 3) {
-    return 'it speaks TLS on this port: set kafka.tls.enabled, or use the port of its plaintext listener'
+    return 'it uses TLS on this port: set kafka.tls.enabled, or use the port of its plaintext listener'
   }
   const what = bytes.toString('latin1', 0, 5) === 'HTTP/' ? 'an HTTP server' : 'something else'
   const said = printable(bytes.toString('latin1', 0, 40).split(/[\r\n]/)[0]!)

@@ -54,12 +54,12 @@ const texts: Record<number, string> = {
   [code.clusterAuthorizationFailed]: 'CLUSTER_AUTHORIZATION_FAILED',
   [code.unsupportedVersion]: 'the broker is too old; Carillon needs Kafka 3.1 or newer (UNSUPPORTED_VERSION)',
   [code.invalidTopic]:
-    'the topic name is invalid, or collides with a name that differs only in "." and "_" (INVALID_TOPIC_EXCEPTION)',
+    'no topic may have this name, or another one has it but for "." and "_" (INVALID_TOPIC_EXCEPTION)',
   [code.invalidTimestamp]: "the topic does not accept the records' time: check this host's clock (INVALID_TIMESTAMP)",
   [code.invalidPartitions]: 'the number of partitions is not allowed (INVALID_PARTITIONS)',
   [code.invalidReplicationFactor]:
-    "the broker's default.replication.factor is larger than the number of brokers (INVALID_REPLICATION_FACTOR)",
-  [code.invalidReplicaAssignment]: 'the replicas cannot be assigned in this way (INVALID_REPLICA_ASSIGNMENT)',
+    "the broker's default.replication.factor is more than it has brokers (INVALID_REPLICATION_FACTOR)",
+  [code.invalidReplicaAssignment]: 'the copies cannot be placed so (INVALID_REPLICA_ASSIGNMENT)',
   [code.invalidConfig]: 'the broker does not accept the configuration (INVALID_CONFIG)',
   [code.invalidRequest]: 'the broker does not accept the request (INVALID_REQUEST)',
   [code.unsupportedForMessageFormat]: "the topic's message format is too old (UNSUPPORTED_FOR_MESSAGE_FORMAT)",
