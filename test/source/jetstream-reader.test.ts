@@ -453,7 +453,7 @@ test('where retention takes the place of a rewrite while it is looked for, the r
   assert.deepEqual(stage.sink.losses[0], { partition: 0, from: 1, to: 3, reason: 'rewritten' })
 })
 
-const gives = (next: number) => `its consumer gives nothing, and the stream has records from ${next} on`
+const gives = (next: number) => `its consumer sends nothing, although the stream has records from ${next} on`
 
 test('a partition counts as read once a record has come that was to come, or the stream has none for it', async () => {
   const stage = new Stage()

@@ -121,7 +121,7 @@ test('a consumer that is alive and gives nothing is told as away within two look
   const states = since(stage, nowMs)
   assert.deepEqual(
     states.map(([, said]) => said),
-    ['away events-0: its consumer gives nothing, and the stream has records from 2 on', 'up'],
+    ['away events-0: its consumer sends nothing, although the stream has records from 2 on', 'up'],
   )
   assert.ok(states[0]![0] <= 2.3 && states[1]![0] <= 3.5, JSON.stringify(states))
 })

@@ -89,7 +89,7 @@ export async function createFamily(
   if ((await api.stream(layout.stream(0))) !== undefined) return
   if (layout.isSingle) {
     const how = createCommand(layout, partitions, serversOf(options), options)
-    const said = `expected the JetStream stream ${layout.name}, found none: nobody but its owner knows its subjects`
+    const said = `expected the JetStream stream ${layout.name}, found none, and only its owner knows its subjects`
     throw new CarillonError('stream_missing', `${said}; create it with: ${how}`)
   }
   for (let partition = partitions - 1; partition >= 0; partition--) {
@@ -154,7 +154,7 @@ function problemOf(layout: Layout, partition: number, config: StreamConfig): str
   if (transform?.dest) return undefined
   const sources = [...(config.sources ?? []), ...(config.mirror === undefined ? [] : [config.mirror])]
   if (sources.length > 0) {
-    return `expected a stream of its own subjects, got one that copies ${sources.map((source) => source.name).join(', ')}`
+    return `expected a stream with its own subjects, got one that copies ${sources.map((source) => source.name).join(', ')}`
   }
   const foreign = (config.subjects ?? []).filter((subject) => !subject.startsWith(prefix))
   if (foreign.length === 0 && config.subjects !== undefined && config.subjects.length > 0) return undefined

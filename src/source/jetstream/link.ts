@@ -207,7 +207,7 @@ export class Link {
       const trusted =
         this.#options.tls === undefined || this.#options.tls === true ? undefined : this.#options.tls.caFile
       const by = trusted === undefined ? "the system's authorities" : trusted
-      return `the server's certificate is not vouched for by ${by} (${text}): give its authority in nats.tls.caFile`
+      return `the server's certificate is not signed by ${by} (${text}): set its authority in nats.tls.caFile`
     }
     return text
   }

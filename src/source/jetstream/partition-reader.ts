@@ -270,7 +270,7 @@ export class PartitionReader {
     if (isOver()) return
     this.#head = Math.max(this.#head, head)
     this.#awaitedAt = next
-    const why = `its consumer gives nothing, and the stream has records from ${next} on`
+    const why = `its consumer sends nothing, although the stream has records from ${next} on`
     this.#tail.awaits(this, why)
     this.end()
     if (isOver() || ++this.#idleLooks < patientLooks * 2 ** Math.min(this.#barren, maxDoublings)) return

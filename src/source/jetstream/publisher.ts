@@ -337,7 +337,7 @@ const lengthOf = (bytes: Uint8Array | null): number => bytes?.length ?? 0
 const untaken = (stream: string, subject: string) =>
   new CarillonError(
     'stream_unusable',
-    `expected the JetStream stream ${stream} to take "${subject}", which is none of its subjects; edit it`,
+    `expected the JetStream stream ${stream} to take "${subject}", which is not one of its subjects; edit it`,
   )
 
 /** Whether one of a stream's subjects matches. What begins with `$` or `_` is the server's or an inbox, unless the stream names it. */
