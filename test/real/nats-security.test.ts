@@ -97,7 +97,7 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
       { user: 'alice', passwordFile: wrong },
       /refused the user "alice" and the password in nats\.passwordFile/,
     )
-    await refused({}, /refused no credentials: give nats\.user and nats\.passwordFile/)
+    await refused({}, /refused a connection without credentials: set nats\.user and nats\.passwordFile/)
   })
 
   test('asks for a token', async () => {

@@ -36,7 +36,7 @@ export function identity({ user, tokenFile, nkeyFile, credentialsFile }: NatsCre
   if (tokenFile !== undefined) return `the token in nats.tokenFile (${tokenFile})`
   if (nkeyFile !== undefined) return `the seed in nats.nkeyFile (${nkeyFile})`
   if (credentialsFile !== undefined) return `nats.credentialsFile (${credentialsFile})`
-  return 'no credentials: give nats.user and nats.passwordFile, nats.tokenFile, nats.nkeyFile or nats.credentialsFile'
+  return 'a connection without credentials: set nats.user and nats.passwordFile, nats.tokenFile, nats.nkeyFile or nats.credentialsFile'
 }
 
 /** Reads the TLS files. Throws `bad_request` for a file that can't be read. */

@@ -171,7 +171,7 @@ function problemOf(layout: Layout, partition: number, config: StreamConfig): str
   if (transform?.dest) return undefined
   const sources = [...(config.sources ?? []), ...(config.mirror === undefined ? [] : [config.mirror])]
   if (sources.length > 0) {
-    return `expected a stream of its own subjects, got one that copies ${sources.map((source) => source.name).join(', ')}`
+    return `expected a stream with its own subjects, got one that copies ${sources.map((source) => source.name).join(', ')}`
   }
   const foreign = (config.subjects ?? []).filter((subject) => !subject.startsWith(prefix))
   if (foreign.length === 0 && config.subjects !== undefined && config.subjects.length > 0) return undefined
