@@ -85,7 +85,7 @@ export const attacks = {
     },
   },
   'last-subscribe': {
-    about: 'subscribe {last: 1} of 1000 of the longest patterns in each of four sessions, again and again',
+    about: 'subscribe {last: 1} to 1000 of the longest patterns in each of four sessions, repeatedly',
     sessions: 4,
     history: true,
     begin({ port }) {
@@ -98,7 +98,7 @@ export const attacks = {
     },
   },
   'subscribe-flood': {
-    about: 'subscribe and unsubscribe as fast as four sockets accept it',
+    about: 'subscribe and unsubscribe frames as fast as four sockets accept them',
     sessions: 4,
     begin({ port }) {
       const pairs = Buffer.concat(Array(500).fill(Buffer.concat([subscribe(1, '*.*.*.>'), unsubscribe(1)])))
@@ -152,7 +152,7 @@ export const attacks = {
     },
   },
   'unfinished-messages': {
-    about: '300 sockets with 1.05 MB each of a message that does not end',
+    about: '300 sockets, each with 1.05 MB of a message that never ends',
     sessions: 300,
     begin({ port }) {
       const begun = Buffer.concat([frameHead(0x80 | opcode.text, 1_100_000), Buffer.alloc(1_050_000, 0x20)])
@@ -160,7 +160,7 @@ export const attacks = {
     },
   },
   'everything-often': {
-    about: '> in 1000 subscriptions of each of four sessions that read',
+    about: 'four sessions that read, with 1000 subscriptions to > each',
     sessions: 4,
     begin({ port }) {
       times(4, () =>
@@ -196,14 +196,14 @@ export const attacks = {
     },
   },
   'silent-admin': {
-    about: '64 silent sockets on the admin port',
+    about: '64 silent sockets on the admin listener',
     sessions: 0,
     begin({ admin }) {
       times(64, () => stay(admin, (socket) => socket.resume()))
     },
   },
   'slow-bodies': {
-    about: '64 POST bodies that send one byte a second',
+    about: '64 POST bodies that arrive at a byte a second',
     sessions: 0,
     begin({ port }) {
       const head = post('/v1/publish', '{', 200_000)
@@ -216,7 +216,7 @@ export const attacks = {
     },
   },
   'deep-json': {
-    about: 'polls whose JSON is 20,000 deep, on four connections',
+    about: 'polls with JSON that is 20,000 levels deep, on four connections',
     sessions: 0,
     begin({ port }) {
       const deep = '['.repeat(20_000) + ']'.repeat(20_000)
@@ -224,7 +224,7 @@ export const attacks = {
     },
   },
   'connection-churn': {
-    about: 'up to 600 connections a second that are cut: at once, in the handshake, or during a request',
+    about: 'up to 600 connections a second that the client cuts: at once, in the handshake, or during a request',
     sessions: 30,
     begin({ port }) {
       const poll = get('/v1/poll?subject=nobody.x&wait=20000')

@@ -18,7 +18,7 @@ export interface Options {
 export const command = () =>
   script(
     'attack',
-    'Attacks a gateway that also serves honest clients, with each attack alone and all at once, and checks whether those clients notice.',
+    'Attack a gateway that has honest clients, with each attack alone and with all at once, and check whether these clients are affected.',
   )
     .option(
       '--seconds <count>',
@@ -28,7 +28,7 @@ export const command = () =>
     .addOption(
       namesOption('--only <names>', `attacks, each alone; '${together}' is all at once`, [...attackNames, together]),
     )
-    .option('--without <names>', `leave these out of '${together}', comma-separated`, names(attackNames))
+    .option('--without <names>', `exclude these from '${together}', comma-separated`, names(attackNames))
     .option('--json', 'print the outcomes as JSON')
     .addHelpText('after', more)
 
@@ -36,7 +36,7 @@ const more = `
 Attacks:
 ${attackNames.map((name) => `  ${name.padEnd(20)} ${attacks[name].about}`).join('\n')}
 
-Exit status: 0 the gateway withstood all attacks, 1 it did not, 2 it could not be measured, 130 Ctrl-C.
+Exit status: 0 the gateway withstood every attack, 1 it did not, 2 measuring was not possible, 130 Ctrl-C.
 
 Example: $(bin/find-node) scripts/attack.ts --only json-pings,${together} --seconds 10`
 

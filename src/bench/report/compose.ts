@@ -156,14 +156,14 @@ function problemsOf({ stop, load }: RunFacts, measured: Measured): string[] {
   const problems: string[] = []
   if (stop.problem !== undefined) problems.push(stop.problem)
   if (lost > 0) problems.push(`${lost} deliveries were lost`)
-  if (received.repeated > 0) problems.push(`${received.repeated} deliveries arrived again or out of order`)
+  if (received.repeated > 0) problems.push(`${received.repeated} deliveries were repeated or out of order`)
   const why = received.reasons.length === 0 ? '' : ` (${received.reasons.join('; ')})`
   if (received.broken > 0 && load.action !== 'failover') problems.push(`${received.broken} connections broke${why}`)
   if (unknown > 0 && load.action !== 'failover') {
     problems.push(`${unknown} events were not acknowledged (${publisherReasons.join('; ')})`)
   }
   if (received.live.count + received.caughtUp.count + received.slow.count === 0) {
-    problems.push('nothing was delivered: does the server read the stream that the publisher writes to?')
+    problems.push('nothing was delivered: does the server read the stream to which the events are published?')
   }
   return problems
 }
