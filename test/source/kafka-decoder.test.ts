@@ -283,6 +283,29 @@ describe('the record batch decoder', () => {
     }
   })
 
+  test('a first offset with a flipped bit, which no checksum covers, hides no records below the position', () => {
+    const before = batch({ base: 16, records: letters('abc') })
+    for (const bit of [1, 4]) {
+      const low = batch({ base: 19, records: letters('def') })
+      low.writeBigInt64BE(BigInt(19 ^ bit ^ (bit === 1 ? 0 : 16)), 0)
+      const behind = batch({ base: 22, records: letters('g') })
+      const followed = decode(Buffer.concat([before, low, behind]), { from: 16, lastStableOffset: 23 })
+      const { outcome, offsets, decoder } = followed
+      assert.deepEqual([outcome, offsets, decoder.next, decoder.last], ['damaged', [16, 17, 18], 19, 21])
+    }
+    const low = batch({ base: 3, records: letters('def') })
+    const alone = decode(low, { from: 19, lastStableOffset: 22 })
+    assert.deepEqual([alone.outcome, alone.offsets, alone.decoder.last], ['damaged', [], 21])
+    const first = decode(Buffer.concat([low, batch({ base: 22, records: letters('g') })]), { from: 19 })
+    assert.deepEqual([first.outcome, first.offsets, first.decoder.last], ['damaged', [], 21])
+  })
+
+  test('batches below the position that lead up to it are passed', () => {
+    const bytes = ['ab', 'cd', 'ef'].map((records, i) => batch({ base: 2 * i, records: letters(records) }))
+    assert.deepEqual(decode(Buffer.concat(bytes), { from: 3 }).offsets, [3, 4, 5])
+    assert.deepEqual(decode(Buffer.concat(bytes), { from: 4 }).offsets, [4, 5])
+  })
+
   test('an old entry alone, shorter than a batch may be, is told as well', () => {
     const { outcome, decoder } = decode(oldEntry(0, 7, ''), { from: 7 })
     assert.deepEqual([outcome, decoder.last], ['unsupported', 7])

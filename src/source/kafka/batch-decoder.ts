@@ -81,6 +81,8 @@ export class BatchDecoder {
   /** Of the batch whose records are being shown: where it is, how many are left, what their times count from. */
   #batchAt = 0
   #left = 0
+  /** `next` is where a batch of this answer ended: no other one has begun before it. */
+  #isAtEnd = false
   #baseTimeMs = 0
   /** −1 = its records have times of their own. */
   #appendTimeMs = -1
@@ -101,6 +103,7 @@ export class BatchDecoder {
     this.shown = 0
     this.looked = 0
     this.#left = 0
+    this.#isAtEnd = false
   }
 
   /** Shows nothing more of this answer; may be called from within the sink. */
@@ -149,6 +152,7 @@ export class BatchDecoder {
     }
     if (this.#left > 0) return 'part'
     this.next = Math.max(this.next, Math.min(this.last + 1, this.#to))
+    this.#isAtEnd = this.last + 1 === this.next
     return 'read'
   }
 
@@ -205,13 +209,17 @@ export class BatchDecoder {
 
   /**
    * Whether a batch whose checksum is right has another place in the log than it says: no checksum covers its first offset. It goes on
-   * where the one before it ended, or behind a hole, below the one behind it and below the log's end.
+   * where the one before it ended, or behind a hole, below the one behind it and below the log's end. What lies below the position as a whole
+   * leads up to it.
    */
   #isMisplaced(end: number): boolean {
+    const { first, last, next } = this
     const following = this.#following(end)
-    const isBeyond = this.last >= this.#logEnd || (following !== undefined && this.last >= following)
-    if (!isBeyond || this.first <= this.next) return false
-    this.#damaged(`its first offset, ${this.first}, is beyond what lies behind it`)
+    const isBeyond = first > next && (last >= this.#logEnd || (following !== undefined && last >= following))
+    const isBelow = last < next ? following === undefined || following > next : first < next && this.#isAtEnd
+    if (!isBeyond && !isBelow) return false
+    const where = isBeyond ? 'beyond what lies behind it' : 'below what lies before it'
+    this.#damaged(`its first offset, ${first}, is ${where}`)
     return true
   }
 
