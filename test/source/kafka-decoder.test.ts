@@ -304,6 +304,8 @@ describe('the record batch decoder', () => {
     const bytes = ['ab', 'cd', 'ef'].map((records, i) => batch({ base: 2 * i, records: letters(records) }))
     assert.deepEqual(decode(Buffer.concat(bytes), { from: 3 }).offsets, [3, 4, 5])
     assert.deepEqual(decode(Buffer.concat(bytes), { from: 4 }).offsets, [4, 5])
+    const { outcome, offsets, decoder } = decode(Buffer.concat(bytes), { from: 6, lastStableOffset: 6 })
+    assert.deepEqual([outcome, offsets, decoder.next], ['end', [], 6], 'nothing is missed at the end of the log')
   })
 
   test('an old entry alone, shorter than a batch may be, is told as well', () => {

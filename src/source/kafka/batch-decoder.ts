@@ -216,7 +216,8 @@ export class BatchDecoder {
     const { first, last, next } = this
     const following = this.#following(end)
     const isBeyond = first > next && (last >= this.#logEnd || (following !== undefined && last >= following))
-    const isBelow = last < next ? following === undefined || following > next : first < next && this.#isAtEnd
+    const isMissed = next < this.#logEnd && (following === undefined || following > next)
+    const isBelow = last < next ? isMissed : first < next && this.#isAtEnd
     if (!isBeyond && !isBelow) return false
     const where = isBeyond ? 'beyond what lies behind it' : 'below what lies before it'
     this.#damaged(`its first offset, ${first}, is ${where}`)
