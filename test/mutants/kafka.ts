@@ -56,6 +56,14 @@ export const kafkaMutants: readonly Mutant[] = [
     breaks: 'no record is passed untold',
   },
   {
+    name: 'an epoch with a flipped bit counts as another history',
+    file: 'source/kafka/batch-decoder.ts',
+    from: 'return epoch < this.#leastEpoch || epoch > this.#mostEpoch ? this.#leastEpoch : epoch',
+    to: 'return epoch',
+    by: decoder,
+    breaks: 'no event is delivered again without a rewrite of the log',
+  },
+  {
     name: "an older leader's word counts",
     file: 'source/kafka/cursor.ts',
     from: 'if (leaderEpoch < this.leaderEpoch || (leader',

@@ -16,6 +16,8 @@ export class Brokers {
   readonly source: SimulatedSource
   /** What the tail told: `text@offset`, or what was lost. */
   readonly told: string[] = []
+  /** Of each record that it told. */
+  readonly generations: number[] = []
   /** Where it said last that a batch is through, and of how much of `told` that was. */
   through: { readonly next: number; readonly told: number } | undefined
   /** What it said last of the log's bounds. */
@@ -49,6 +51,11 @@ export class Brokers {
 
   get log(): PartitionLog {
     return this.broker.log(0)
+  }
+
+  /** What the replicas have of it. */
+  get stored() {
+    return this.cluster.log(this.leader.image.incarnation!, 0).image
   }
 
   get info(): StreamInfo {
@@ -87,7 +94,8 @@ export class Brokers {
       this.onTold(text)
     }
     const sink: TailSink = {
-      record: ({ buffer, valueStart, valueEnd, offset }) => {
+      record: ({ buffer, valueStart, valueEnd, offset, generation }) => {
+        this.generations.push(generation)
         tell(`${buffer.toString('utf8', valueStart, valueEnd)}@${offset}`)
       },
       end: (_partition, next, bounds) => {

@@ -308,6 +308,27 @@ describe('the record batch decoder', () => {
     assert.deepEqual([outcome, offsets, decoder.next], ['end', [], 6], 'nothing is missed at the end of the log')
   })
 
+  test('an epoch with a flipped bit, which no checksum covers, is that of the batch before', () => {
+    const epochs = [5, 5 ^ (2 ** 20), 5 ^ 4, -3, 5, 6]
+    const bytes = Buffer.concat(epochs.map((epoch, base) => batch({ base, epoch, records: letters('a') })))
+    const read = (bound: (decoder: BatchDecoder) => void) => {
+      const decoder = new BatchDecoder(maxBatchBytes)
+      decoder.begin({ partition: 3, records: bytes, aborted: [], lastStableOffset }, 0)
+      bound(decoder)
+      const shown: number[] = []
+      while (decoder.step({ record: ({ generation }) => void shown.push(generation) }) === 'read');
+      return shown
+    }
+    assert.deepEqual(
+      read((decoder) => decoder.boundEpochs(5, 6)),
+      [5, 5, 5, 5, 5, 6],
+    )
+    assert.deepEqual(
+      read((decoder) => decoder.boundEpochs(-1, 4)),
+      [-1, -1, 1, 1, 1, 1],
+    )
+  })
+
   test('an old entry alone, shorter than a batch may be, is told as well', () => {
     const { outcome, decoder } = decode(oldEntry(0, 7, ''), { from: 7 })
     assert.deepEqual([outcome, decoder.last], ['unsupported', 7])

@@ -78,6 +78,9 @@ export class BatchDecoder {
   #to = 0
   /** Where the log ends for who reads what is committed. */
   #logEnd = 0
+  /** Epochs that the next batch may have: no leader writes an older one than the one before it. */
+  #leastEpoch = unknownGeneration
+  #mostEpoch = Number.POSITIVE_INFINITY
   /** Of the batch whose records are being shown: where it is, how many are left, what their times count from. */
   #batchAt = 0
   #left = 0
@@ -104,6 +107,17 @@ export class BatchDecoder {
     this.looked = 0
     this.#left = 0
     this.#isAtEnd = false
+    this.#leastEpoch = unknownGeneration
+    this.#mostEpoch = Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * After `begin`: the epoch of what lies below the position, and that of the leader which answered; `unknownGeneration` where that is not
+   * known. No checksum covers a batch's epoch. One out of these bounds is damaged, and that of the batch before it counts.
+   */
+  boundEpochs(before: number, leader: number): void {
+    this.#leastEpoch = before
+    this.#mostEpoch = leader === unknownGeneration ? Number.POSITIVE_INFINITY : leader
   }
 
   /** Shows nothing more of this answer; may be called from within the sink. */
@@ -124,7 +138,7 @@ export class BatchDecoder {
     if (end < at + headerBytes || end > bytes.length) return 'end'
     this.first = readInt64(bytes, at)
     this.last = this.first + bytes.readInt32BE(at + lastOffsetDeltaAt)
-    this.epoch = bytes.readInt32BE(at + epochAt)
+    this.epoch = this.#boundedEpoch(bytes.readInt32BE(at + epochAt))
     if (!this.#checked(at, end)) {
       this.#boundDamage(at, end)
       return 'damaged'
@@ -144,6 +158,10 @@ export class BatchDecoder {
     return unreadable
   }
 
+  #boundedEpoch(epoch: number): number {
+    return epoch < this.#leastEpoch || epoch > this.#mostEpoch ? this.#leastEpoch : epoch
+  }
+
   #showSome(sink: { record(record: SourceRecord): void }): BatchOutcome {
     if (!this.#show(sink)) {
       this.#at = this.#batchAt
@@ -152,6 +170,7 @@ export class BatchDecoder {
     }
     if (this.#left > 0) return 'part'
     this.next = Math.max(this.next, Math.min(this.last + 1, this.#to))
+    this.#leastEpoch = this.epoch
     this.#isAtEnd = this.last + 1 === this.next
     return 'read'
   }
