@@ -306,3 +306,22 @@ test('a flipped bit in the epoch of a batch, which no checksum covers, changes n
   await read
   assert.ok(shown.length > 0 && shown.every((generation) => generation <= brokers.log.epoch), `${shown}`)
 })
+
+test('a batch whose first offset has a flipped bit is reported as damaged, and a chunk of it ends', async () => {
+  const brokers = new Brokers()
+  brokers.write(...texts('a', 30))
+  const bad = brokers.stored.batches.find(({ base }) => base >= 10)!
+  bad.bytes.writeBigInt64BE(1n, 0)
+  brokers.tail(0)
+  await brokers.passes(5000)
+  const damaged = (offset: number) => offset >= bad.base && offset <= bad.last
+  const lost = `corrupt ${bad.base}-${bad.last}`
+  const all = Array.from({ length: 30 }, (_, i) => (damaged(i) ? lost : `a${i}@${i}`))
+  assert.deepEqual(brokers.told, [...new Set(all)])
+  const shown: string[] = []
+  const sink: RangeSink = { record() {}, lost: (first, last, reason) => void shown.push(`${reason} ${first}-${last}`) }
+  const chunk = { partition: 0, from: bad.base, to: bad.last + 1, maxBytes: 1 }
+  void brokers.source.range(brokers.info, chunk, sink).then(({ next }) => shown.push(`next ${next}`))
+  await brokers.passes(5000)
+  assert.deepEqual(shown, [lost, `next ${bad.last + 1}`])
+})
