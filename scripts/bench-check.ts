@@ -67,14 +67,14 @@ interface Options {
 
 const command = script(
   'bench-check',
-  'Is the gateway slower than it was? Ratios of Carillon over a bare server, against the baseline.',
+  'Check whether the gateway has become slower: compare its ratios to a bare uWebSockets.js server with the baseline.',
 )
-  .option('--update', 'write the baseline instead: on a quiet host, for a change that is meant')
-  .option('--rounds <count>', 'more of them tell smaller differences apart', whole(2), 3)
+  .option('--update', 'write a new baseline instead, on a quiet host, after an intended change')
+  .option('--rounds <count>', 'number of rounds; more rounds detect smaller differences', whole(2), 3)
   .option('--duration <s>', "seconds of each of a round's four stretches", number({ least: 2 }), 3)
   .addHelpText(
     'after',
-    '\nExit status: 1 a ratio is worse, 2 nothing could be measured or the host is too restless to tell, 130 Ctrl-C.',
+    '\nExit status: 1 a ratio is worse, 2 nothing could be measured or the rounds differ too much to decide, 130 Ctrl-C.',
   )
 
 async function main({ update, rounds, duration }: Options): Promise<number> {

@@ -151,18 +151,18 @@ interface Options {
 const command = () =>
   script(
     'coverage',
-    'Which lines and branches of src simulated histories run, and, of the lines that none of them runs, which unit tests do.',
+    'List the lines and branches of src that simulated histories run and, for the other lines, the unit tests that run them.',
   )
     .option('--seeds <from-to>', 'the histories', '1-2000')
-    .option('--source <name>', 'what stands behind their gateways (default: model)')
+    .option('--source <name>', 'broker behind the gateways (default: model)')
     .addOption(
-      new Option('--out <file>', 'where the list of lines goes').default(
+      new Option('--out <file>', 'file for the list of lines').default(
         join(root, '.cache/coverage.txt'),
         '.cache/coverage.txt',
       ),
     )
-    .option('--json', 'everything, for programs')
-    .addHelpText('after', '\nExit status: 0, or 2 where a history or a unit test failed, or the call was wrong.')
+    .option('--json', 'print everything as JSON')
+    .addHelpText('after', '\nExit status: 0, or 2 if a history or a unit test failed, or the command was invalid.')
 
 async function main({ seeds, source, out, json }: Options): Promise<number> {
   const simulate = ['scripts/simulate.ts', '--seeds', seeds, ...(source === undefined ? [] : ['--source', source])]

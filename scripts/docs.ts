@@ -36,7 +36,7 @@ function withTable(text: string): string {
 
 const command = script('docs', 'Writes the table of options into docs/config.md.').option(
   '--check',
-  'write nothing, and fail where the table is not that of the schema',
+  'write nothing, and fail if the table differs from the schema',
 )
 
 await runScript<{ check?: boolean }>(command, async ({ check }) => {

@@ -125,11 +125,11 @@ interface Options {
 const command = () =>
   script(
     'mutants',
-    'Shows that the tests have teeth: each mutant (test/mutants/) is a fault put into a copy of the code, and the check that it names has to notice it.',
+    'Check that the tests find faults. Each mutant (test/mutants/) is a fault that is put into a copy of the code, and the check that it names must fail.',
   )
-    .option('--only <texts>', 'those whose name or file has one of the texts, comma-separated', '')
+    .option('--only <texts>', 'mutants whose name or file contains one of these texts, comma-separated', '')
     .addOption(
-      new Option('--by <check>', 'asks the simulation of all of them, whatever check they name').choices([
+      new Option('--by <check>', 'use the simulation for all of them, whatever check they name').choices([
         'simulation',
       ]),
     )
@@ -138,7 +138,7 @@ const command = () =>
     .addHelpText(
       'after',
       `
-Exit status: 0 all were caught, 1 some were not, 2 the call was wrong.
+Exit status: 0 all were found, 1 some were not, 2 the command was invalid.
 
 Example: $(bin/find-node) scripts/mutants.ts --only session/,wire/token`,
     )

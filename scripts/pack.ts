@@ -13,7 +13,7 @@ import { exitCodes, runScript, script } from '../test/command/command.ts'
 const command = script(
   'pack',
   'Writes carillon-VERSION.tgz and carillon-client-VERSION.tgz, which users install.',
-).addArgument(new Argument('[folder]', 'where they go').default('dist'))
+).addArgument(new Argument('[folder]', 'folder for them').default('dist'))
 const root = fileURLToPath(new URL('..', import.meta.url))
 const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const { version, license, type, engines, description, dependencies, optionalDependencies } = own

@@ -52,7 +52,7 @@ const command = () =>
     )
     .option('--centrifugo <path>', 'measure this binary of Centrifugo as well, with history and without')
     .option('--mercure <path>', 'measure this binary of Mercure (1.0) as well, with history and without')
-    .option('--first-port <port>', 'a hundred ports from there on are used', whole(1, 65_435), 19_500)
+    .option('--first-port <port>', 'first of a hundred ports to use', whole(1, 65_435), 19_500)
     .option('--json', 'print the figures as JSON, not as tables')
     .option('--docs', 'write docs/benchmarks.md')
     .addHelpText(

@@ -60,7 +60,7 @@ function isCommitted(folder: string): boolean {
 
 const command = script('proto', 'Generates src/wire/generated/ from proto/.').option(
   '--check',
-  'generate into a temporary folder instead, and fail where that differs from what is committed',
+  'generate into a temporary folder instead, and fail if the code differs from the committed code',
 )
 
 await runScript<{ check?: boolean }>(command, async ({ check }) => {

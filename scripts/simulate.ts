@@ -176,26 +176,31 @@ const kinds = Object.keys(sourceKinds) as SourceKind[]
 const command = () =>
   script(
     'simulate',
-    'Histories of a whole cluster on virtual time, each drawn from a seed and held against the promises.',
+    'Simulate histories of a whole cluster on virtual time, each from a seed, and check them against the promises.',
   )
     .option('--seeds <from-to>', 'the seeds to run (default: 1-2000, unless --fresh is given)', range)
-    .option('--fresh <count>', 'so many more seeds, which follow from the contents of src and test', whole(0), 0)
+    .option(
+      '--fresh <count>',
+      'run this number of additional seeds, which are derived from the contents of src and test',
+      whole(0),
+      0,
+    )
     .option('--failed', 'also the seeds of that source that broke a promise once (test/simulation/failed-seeds.ts)')
-    .option('--seed <number>', 'one seed; a failure is reduced to the least plan that shows it', whole(0))
+    .option('--seed <number>', 'run one seed; a failure is reduced to the smallest plan that shows it', whole(0))
     .option('--story', 'with --seed: everything that happens')
-    .addOption(new Option('--source <name>', 'what stands behind the gateways').choices(kinds).default('model'))
+    .addOption(new Option('--source <name>', 'broker behind the gateways').choices(kinds).default('model'))
     .option('--large', 'more gateways and clients, longer histories')
     .addOption(jobsOption('threads'))
-    .option('--brief', 'of a failure only the seed and the promise')
-    .option('--digest', 'one hash over all stories: a change that changes no behaviour leaves it as it was')
+    .option('--brief', 'print only the seed and the promise of a failure')
+    .option('--digest', 'print one hash over all stories; it stays the same if behaviour stays the same')
     .option(
       '--excuses',
-      'how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as told',
+      'print how often each excuse (test/simulation/excuses.ts) was the only reason why a record counted as reported',
     )
     .addHelpText(
       'after',
       `
-Exit status: 0 every promise was kept, 1 one was broken, 2 the call was wrong.
+Exit status: 0 every promise was kept, 1 one was broken, 2 the command was invalid.
 
 Examples:
   $(bin/find-node) scripts/simulate.ts --seeds 1-2000 --failed --fresh 1000

@@ -4,7 +4,7 @@ import { failures, skips, timingTable } from '../test/parts/table.ts'
 
 const command = script(
   'test',
-  '`make test`: its parts, side by side where one waits while another computes, and what each took. Each part is a target of the Makefile, and can be run alone.',
+  'Run the parts of `make test`, some of them side by side, and print how long each took. Each part is a target of the Makefile and can be run alone.',
 ).addHelpText('after', '\nExit status: 0 all passed, 1 one failed.')
 
 const part = (name: string): Part => ({ name, command: ['make', '--no-print-directory', name] })

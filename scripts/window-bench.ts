@@ -65,7 +65,7 @@ const command = () =>
         .argParser((text) => text.split(',').map(whole()))
         .default([10_000, 1_000_000], '10000,1000000'),
     )
-    .option('--against <folder>', 'another checkout that has this script: measured in turns with this one')
+    .option('--against <folder>', 'another checkout that has this script; measured in turn with this one')
     .option('--json', 'print every round as JSON')
 
 async function main({ rounds: count, subjects: counts, against, json }: Options): Promise<number> {

@@ -1,6 +1,9 @@
 import { CarillonError } from '../base/errors.ts'
 
-/** Amounts as people write them. Each function throws `bad_request` for what is none; `name` is the option's. */
+/**
+ * Parsers for amounts as people write them. Each throws `bad_request` for other text; `name` is
+ * the option's name.
+ */
 
 const multiples: Readonly<Record<string, number>> = { '': 1, k: 1e3, K: 1e3, M: 1e6, G: 1e9 }
 const byteMultiples: Readonly<Record<string, number>> = { '': 1, B: 1, KiB: 1024, MiB: 1 << 20, kB: 1e3, MB: 1e6 }
@@ -15,14 +18,14 @@ const periods: Readonly<Record<string, number>> = {
   d: 86_400,
 }
 
-/** `60M`, `18k`, `250000`: a whole number above 0. */
+/** Parses a whole number above 0: `60M`, `18k`, `250000`. */
 export function countOf(name: string, text: string): number {
   const value = scaled(text, multiples)
   if (value !== undefined && Number.isSafeInteger(value) && value > 0) return value
   throw expected(name, 'a whole number above 0 such as 250000, 18k or 60M', text)
 }
 
-/** `1/min`, `300k/s`, `2.5/h`, in events a second. */
+/** Parses a rate such as `1/min`, `300k/s` or `2.5/h`. Returns events per second. */
 export function rateOf(name: string, text: string): number {
   const [amount = '', period = ''] = text.split('/')
   const seconds = Object.hasOwn(periods, period.trim()) ? periods[period.trim()] : undefined
@@ -31,7 +34,10 @@ export function rateOf(name: string, text: string): number {
   throw expected(name, 'a rate above 0 with its period, such as 1/min, 300k/s or 2.5/h', text)
 }
 
-/** `512`, `2KiB`: bytes, at most those of the largest event that a gateway can be told to take. */
+/**
+ * Parses a size such as `512` or `2KiB`. Returns bytes, at most the largest `maxEventBytes` that a
+ * gateway can be configured with.
+ */
 export function bytesOf(name: string, text: string): number {
   const value = scaled(text, byteMultiples)
   const most = 16 << 20
@@ -39,7 +45,7 @@ export function bytesOf(name: string, text: string): number {
   throw expected(name, `a size of 0 to ${most} bytes such as 512 or 2KiB`, text)
 }
 
-/** `50`, `50ms`, `1.5s`, in ms. */
+/** Parses a time such as `50`, `50ms` or `1.5s`. Returns ms. */
 export function millisecondsOf(name: string, text: string): number {
   const value = scaled(text, { '': 1, ms: 1, s: 1000 })
   if (value !== undefined && value > 0) return value

@@ -1,23 +1,27 @@
 import type { Event, Published } from '../wire/frames.ts'
 
-/** Publishes a batch; resolves once the broker has all of it. */
+/** Publishes a batch. Resolves once the broker has stored all of it. */
 export type Send = (events: readonly Event[]) => Promise<readonly Published[]>
 
-/** Told of each batch in its turn; the next is sent once it has resolved. */
+/** Receives the results of each batch in order. The next batch is sent once it has resolved. */
 type OnPublished = (results: readonly Published[]) => Promise<void>
 
 export interface BatchOptions {
-  /** Events of one batch; a gateway takes 1000 by default. */
+  /** Maximum number of events in a batch; a gateway accepts 1000 by default. */
   readonly maxEvents: number
-  /** Data of one batch, beside its last event's; a gateway takes bodies of 4 MiB by default. */
+  /**
+   * Bytes of data after which a batch is full; its last event may exceed them. A gateway accepts
+   * bodies of 4 MiB by default.
+   */
   readonly maxBytes: number
 }
 
 export const batchDefaults: BatchOptions = { maxEvents: 500, maxBytes: 1024 * 1024 }
 
 /**
- * Sends events in their order, one batch at a time: what comes while one is under way is the next. So a single event never
- * waits, many share their requests, and none is written before the one that was given first.
+ * Sends events in order, one batch at a time. Events that arrive while a batch is in progress form
+ * the next one. So a single event never waits, many events share a request, and none is written
+ * before an earlier one.
  */
 export class Batches {
   readonly #send: Send
@@ -34,7 +38,9 @@ export class Batches {
     this.#options = options
   }
 
-  /** Resolves when there is room for another one; rejects once a batch has failed. */
+  /**
+   * Adds an event. Resolves when there is room for another one. Rejects once a batch has failed.
+   */
   async add(event: Event): Promise<void> {
     this.#throwFailure()
     this.#next.push(event)
@@ -47,7 +53,10 @@ export class Batches {
     this.#throwFailure()
   }
 
-  /** Resolves when everything is published; rejects with the failure of the first batch that failed: nothing after it was sent. */
+  /**
+   * Resolves when everything is published. Rejects with the error of the batch that failed;
+   * nothing after it was sent.
+   */
   async end(): Promise<void> {
     while (this.#sending !== undefined && this.#failure === undefined) await this.#sending
     this.#throwFailure()
@@ -55,7 +64,7 @@ export class Batches {
 
   async #run(): Promise<void> {
     try {
-      // A full batch makes room for its events' successors as soon as it is under way.
+      // Taking the batch makes room for the next events at once.
       const batch = this.#next
       this.#next = []
       this.#nextBytes = 0

@@ -34,7 +34,7 @@ export interface BenchFlags {
   readonly firstPort?: number
 }
 
-/** What a payload's head takes, and its end. */
+/** Minimum size of a payload: its head and its end, bytes. */
 const leastPayload = headBytes + 12
 const maxPayload = 60_000
 const maxRate = 2_000_000
@@ -95,7 +95,7 @@ function number(least: number, most: number): (text: string) => number {
 
 const mistake = (text: string) => new CarillonError('bad_request', `${text}: see carillon bench --help`)
 
-/** The load that the command line asks for. Throws what was expected. */
+/** Returns the load of the command line. Throws `bad_request` with what was expected. */
 export function loadFrom(name: string, flags: BenchFlags): Load {
   const scenario = oneOf(name, scenarioNames)
   const { clients, rate, payload, duration, warmup, subjects, seed } = flags
@@ -112,10 +112,14 @@ export function loadFrom(name: string, flags: BenchFlags): Load {
   return load
 }
 
-/** The gateways that the command line and the configuration mean. Throws what was expected. */
+/**
+ * Returns the gateways of the command line and the configuration. Throws `bad_request` with what
+ * was expected.
+ */
 export function targetFrom(scenario: ScenarioName, flags: BenchFlags, { config, origins }: Loaded): CarillonTarget {
   const { transport, codec = transport === 'ws' ? 'protobuf' : 'json', url = [], metrics = [] } = flags
-  if (codec === 'protobuf' && transport !== 'ws') throw mistake(`--codec: ${transport} has JSON only, got protobuf`)
+  if (codec === 'protobuf' && transport !== 'ws')
+    throw mistake(`--codec: ${transport} supports only json, got protobuf`)
   const isGiven = origins.has('broker')
   const embedded = config.broker.startsWith('embedded:')
   const running = url.map(endpointOf)
@@ -147,10 +151,13 @@ export function targetFrom(scenario: ScenarioName, flags: BenchFlags, { config, 
   })
 }
 
-/** A topic of its own: a benchmark's events are nobody else's. */
+/** Separate topic, so that a benchmark's events reach no other stream. */
 const benchStreams = { events: { topic: 'carillon-bench', partitions: 4 } }
 
-/** Options of a gateway that is started, as far as somebody chose them. */
+/**
+ * Returns the options for a started gateway that were set explicitly, without those that bench
+ * sets.
+ */
 function changed(config: Config, origins: Loaded['origins']): Record<string, unknown> {
   const others = new Set([
     'listen',
@@ -178,7 +185,7 @@ function brokerOf(
   ][]) {
     const { format = 'event', framing = 'none', layout } = stream
     if (layout === 'single')
-      throw mistake(`bench publishes events of its own, and stream ${name} is read as it is (layout: single)`)
+      throw mistake(`bench publishes its own events, but stream ${name} is read as it is (layout: single)`)
     if (format === 'event' && framing === 'none') continue
     throw mistake(`bench publishes events, but stream ${name} has format ${format}, framing ${framing}`)
   }

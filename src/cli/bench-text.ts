@@ -1,7 +1,7 @@
 import { growth, type LatencyFigures, type Report, type Second } from '../bench/report/report.ts'
 import { table } from './text.ts'
 
-/** Three digits: more than repeated runs agree on. */
+/** Formats a number with three digits, more than repeated runs agree on. */
 export function digits(value: number): string {
   if (!Number.isFinite(value)) return '-'
   const size = Math.abs(value)
@@ -9,14 +9,14 @@ export function digits(value: number): string {
   return value.toFixed(size >= 10 ? 1 : 2)
 }
 
-/** One line a second. */
+/** Returns the progress line for one second. */
 export function secondLine({ second, published, received, p50Ms, p99Ms, maxMs, live }: Second): string {
   const when = second < 0 ? `warm-up, ${-second} s to go` : `${second} s`
   const latency = `p50 ${digits(p50Ms)} p99 ${digits(p99Ms)} max ${digits(maxMs)} ms`
   return `${when}: ${digits(published)} events, ${digits(received)} deliveries, ${latency}, ${digits(live)} live`
 }
 
-/** The report for a terminal. */
+/** Returns the report for a terminal. */
 export function reportText(report: Report): string {
   const { load, target, host, measuredSeconds, interrupted } = report
   const settings = Object.entries(report.settings).map(([name, value]) => `${name} ${shown(value)}`)
@@ -56,7 +56,7 @@ function figures(report: Report): string {
     ['deliveries/s', digits(report.deliveriesPerSecond)],
     ['CPU a delivery', `${digits(report.cpuUsPerDelivery)} µs of the gateways`],
     ['lost, repeated', `${promises.lost}, ${promises.repeated}`],
-    ['gaps told', `${promises.gaps} (${promises.told} events)`],
+    ['gaps reported', `${promises.gaps} (${promises.told} events)`],
     ['connects/s', digits(connecting.perSecond)],
     ['memory a connection', memoryText(memory)],
   ]
@@ -66,7 +66,7 @@ function figures(report: Report): string {
   if (server !== undefined) {
     rows.push([
       'gateway GC',
-      `${digits(server.gcPauses)} pauses, ${digits(server.gcMs)} ms in all, p99 ≤ ${digits(server.gcP99Ms)} ms`,
+      `${digits(server.gcPauses)} pauses, ${digits(server.gcMs)} ms total, p99 ≤ ${digits(server.gcP99Ms)} ms`,
     ])
     rows.push(['gateway loop delay', `p99 ≤ ${digits(server.loopDelayP99Ms)} ms`])
   }
@@ -76,7 +76,7 @@ function figures(report: Report): string {
   ])
   const { calibration } = generator
   if (calibration !== undefined) {
-    const clients = `${digits(calibration.clientMessagesPerSecond)} messages/s a process of clients`
+    const clients = `${digits(calibration.clientMessagesPerSecond)} messages/s per process of clients`
     rows.push(['the generator can', `${clients}, ${digits(calibration.publisherEventsPerSecond)} events/s made`])
   }
   const width = Math.max(...rows.map(([name]) => name.length))
@@ -100,10 +100,9 @@ function cpuTable({ cpu, hostIdle }: Report): string {
 }
 
 function verdict({ generator, problems }: Report): string {
-  const limits = generator.limits.map((limit) => `not the fan-out's figures alone: ${limit}`)
+  const limits = generator.limits.map((limit) => `limited outside the gateways: ${limit}`)
   const failed = problems.map((problem) => `FAILED: ${problem}`)
-  if (limits.length + failed.length === 0)
-    return 'Nothing was lost, nothing came twice; the load generator had room left.'
+  if (limits.length + failed.length === 0) return 'Nothing was lost or repeated; the load generator was not the limit.'
   return [...limits, ...failed].join('\n')
 }
 
@@ -113,6 +112,6 @@ function foundText({ p99Ms, rate, failedAt, trials }: NonNullable<Report['found'
   const said =
     rate === undefined
       ? `No rate passed three times with a p99 of at most ${p99Ms} ms.`
-      : `${digits(rate)} events/s passed three times with a p99 of at most ${p99Ms} ms; ${above}. Rates within 10 % are not told apart.`
+      : `${digits(rate)} events/s passed three times with a p99 of at most ${p99Ms} ms; ${above}. Rates within 10 % are not distinguished.`
   return `${table(['events/s', 'p99 ms', 'verdict'], rows)}\n\n${said}`
 }

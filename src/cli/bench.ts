@@ -30,7 +30,7 @@ Scenarios:
 ${table(['', ''], rows).trim().replaceAll(/^/gm, '  ')}
 
 Without --url the command starts gateways on this host, with an embedded log unless --broker is given. Exit codes: 0; 1 if events
-were lost or repeated, or the run failed; 130 after Ctrl-C, with a report of what was measured until then.
+were lost or repeated, or the run failed; 130 after Ctrl-C, with a report of the measurement until then.
 
 Examples:
   carillon bench unicast --clients 1000 --rate 5000
@@ -51,7 +51,7 @@ async function run(scenario: string, command: Command): Promise<void> {
   else publish(report, flags)
 }
 
-/** It ended before anything was measured. */
+/** Reports a run that ended before anything was measured. */
 function unmeasured({ problem }: Stop): void {
   if (problem !== undefined) throw new Error(problem)
   console.error('carillon: interrupted before anything was measured')
@@ -70,7 +70,7 @@ function publish(report: Report, { json, html }: BenchFlags): void {
 
 const jsonOf = (report: Report): string => JSON.stringify(report, null, 2)
 
-/** All of it or nothing: a disk may be full. */
+/** Writes a file completely or not at all, because the disk may be full. */
 function write(file: string, text: string): void {
   const part = `${file}.part`
   try {
@@ -82,7 +82,7 @@ function write(file: string, text: string): void {
   }
 }
 
-/** The first Ctrl-C ends the run with its report, the second one at once. */
+/** Ends the run with its report at the first Ctrl-C, and at once at the second. */
 function onInterrupt(interrupt: () => void): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     let asked = false
@@ -94,7 +94,10 @@ function onInterrupt(interrupt: () => void): void {
   }
 }
 
-/** Progress on stderr: one line that changes on a terminal, else a line every ten seconds. */
+/**
+ * Shows progress on stderr: a line that changes on a terminal, otherwise one line every ten
+ * seconds.
+ */
 class Lines implements Progress {
   readonly #terminal = process.stderr.isTTY
   #shownMs = Number.NEGATIVE_INFINITY
@@ -111,7 +114,7 @@ class Lines implements Progress {
   }
 
   second(second: Second): void {
-    // The first one is shown whatever was shown before it.
+    // The first second is always shown, even directly after another line.
     if (this.#measuring) this.#now(secondLine(second))
     else this.#show(secondLine(second))
     this.#measuring = true
@@ -121,7 +124,7 @@ class Lines implements Progress {
     if (this.#terminal) process.stderr.write('\r\x1b[K')
   }
 
-  /** What another line will soon replace. */
+  /** Shows a line that the next one replaces; without a terminal, at most one every `quietMs`. */
   #now(text: string): void {
     if (this.#terminal || performance.now() - this.#shownMs > quietMs) this.#show(text)
   }

@@ -9,7 +9,7 @@ import { sourceOptions } from '../source/options.ts'
 import type { Source, StreamInfo } from '../source/source.ts'
 import type { Event, Published } from '../wire/frames.ts'
 
-/** The configuration's broker, for a command of its own: what it has to say goes to stderr. */
+/** Opens the configuration's broker for a command. Warnings and errors go to stderr. */
 export function openBroker(config: Config): Promise<Source> {
   const log = (level: string, message: string) => {
     if (level !== 'info') console.error(`carillon: ${message}`)
@@ -17,7 +17,7 @@ export function openBroker(config: Config): Promise<Source> {
   return openSource(config.broker, { clock: loopClock(), log }, sourceOptions(config))
 }
 
-/** Publishes to the broker directly, where the configuration's routes say. */
+/** Opens a publisher that writes directly to the broker, by the configuration's routes. */
 export async function openPublisher(config: Config): Promise<{
   send: (events: readonly Event[], traceparent?: string) => Promise<readonly Published[]>
   close: () => Promise<void>

@@ -2,11 +2,16 @@ import { Argument } from 'commander'
 import { CarillonError } from '../base/errors.ts'
 import { nearest } from '../base/nearest.ts'
 
-/** An argument that is one of some words: shells complete them, and `oneOf` judges it. */
+/**
+ * Returns an argument that must be one of the choices. Shells complete them; `oneOf` checks it.
+ */
 export const choiceArgument = (name: string, description: string, choices: readonly string[]): Argument =>
   Object.assign(new Argument(name, description), { argChoices: [...choices] })
 
-/** The word that somebody has written. Throws `bad_request` with all words, and with the one that may be meant. */
+/**
+ * Returns the choice that equals `text`. Otherwise throws `bad_request` with all choices and the
+ * nearest one.
+ */
 export function oneOf<T extends string>(text: string, choices: readonly T[]): T {
   const found = choices.find((each) => each === text)
   if (found !== undefined) return found

@@ -1,4 +1,4 @@
-/** Where a command lives: its file is loaded when it is used, so that none waits for another's packages. */
+/** Modules by command, loaded on use, so that no command waits for another one's packages. */
 export const commands = {
   serve: () => import('./serve.ts'),
   publish: () => import('./publish.ts'),

@@ -1,7 +1,7 @@
 import { Command, type Option } from 'commander'
 import { choiceArgument, oneOf } from './choice.ts'
 
-/** A command as its help has it. */
+/** A command with its name, its summary, and its options and arguments. */
 export interface Described {
   readonly name: string
   readonly summary: string
@@ -10,7 +10,7 @@ export interface Described {
 
 const shells = { bash, zsh, fish } as const
 
-/** `load`: all commands; they are loaded for this one only. */
+/** `load` returns all commands. Only this command loads all of them. */
 export function command(load: () => Promise<readonly Described[]>): Command {
   const names = Object.keys(shells) as (keyof typeof shells)[]
   const completion = new Command('carillon completion')
@@ -21,7 +21,7 @@ export function command(load: () => Promise<readonly Described[]>): Command {
     `
 Examples:
   source <(carillon completion bash)                                        in ~/.bashrc
-  source <(carillon completion zsh)                                         in ~/.zshrc, behind compinit
+  source <(carillon completion zsh)                                         in ~/.zshrc, after compinit
   carillon completion fish > ~/.config/fish/completions/carillon.fish`,
   )
   return completion.action(async (shell: string) => {
@@ -29,7 +29,7 @@ Examples:
   })
 }
 
-/** What may stand behind an option: nothing, one of some words, a file, or what only its user knows. */
+/** Value of an option: none, one of some choices, a file, or any text. */
 type Value = 'none' | 'file' | 'any' | readonly string[]
 
 function takes({ argChoices, flags }: Option): Value {
@@ -40,7 +40,7 @@ function takes({ argChoices, flags }: Option): Value {
 
 const flagsOf = ({ command }: Described): Option[] => [...command.options]
 const long = (option: Option): string => option.long!.slice(2)
-/** The words that the first argument may be. */
+/** Returns the choices for the first argument. */
 const argumentsOf = ({ command }: Described): readonly string[] => command.registeredArguments[0]?.argChoices ?? []
 const single = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 

@@ -26,7 +26,7 @@ export function command(): Command {
     const { config, origins } = configOf(command)
     const { json } = command.opts<{ json?: boolean }>()
     if (what === 'check') {
-      console.log(json ? '{"ok":true}' : 'the configuration is right')
+      console.log(json ? '{"ok":true}' : 'the configuration is valid')
       return
     }
     const effective = options.map(({ path }) => ({

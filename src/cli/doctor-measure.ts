@@ -18,19 +18,22 @@ export interface MeasureFlags {
   readonly json?: boolean
 }
 
-/** Loads a gateway of its own, on an embedded log or on the broker that the command line names, and writes the figures that come of it. */
+/**
+ * Puts a load on a gateway started for that, on an embedded log or on the broker of the command
+ * line, and writes the measured figures.
+ */
 export async function measure(loaded: Loaded, { clients, p99, out, json }: MeasureFlags): Promise<void> {
   const p99Ms = millisecondsOf('--p99', p99)
-  const own = loadedForMeasuring(loaded)
+  const configuration = loadedForMeasuring(loaded)
   const measured = await measureHost({
     clients,
     p99Ms,
     host: hostSizeOf(readHostFacts(thisHost())),
-    target: () => targetFrom('unicast', { transport: 'ws', calibrate: false }, own),
+    target: () => targetFrom('unicast', { transport: 'ws', calibrate: false }, configuration),
     step: (text) => void process.stderr.write(`-- ${text}\n`),
   })
   if (measured === undefined) {
-    console.error('carillon: interrupted before all was measured; nothing was written')
+    console.error('carillon: interrupted before the measurement was complete; nothing was written')
     process.exitCode = exitCodes.interrupted
     return
   }
@@ -38,15 +41,18 @@ export async function measure(loaded: Loaded, { clients, p99, out, json }: Measu
   console.log(json ? JSON.stringify(measured) : measuredText(measured, p99Ms, out))
 }
 
-/** The broker counts only where the command line names it: nobody's topics are written to by the way. */
+/**
+ * Returns the configuration for the measurement. It uses a broker only if the command line names
+ * it, so that no existing topics are written to unintentionally.
+ */
 export function loadedForMeasuring({ config, origins }: Loaded): Loaded {
-  const own = loadConfig({ flags: {}, env: {} })
-  if (origins.get('broker') !== 'flag --broker') return own
+  const defaults = loadConfig({ flags: {}, env: {} })
+  if (origins.get('broker') !== 'flag --broker') return defaults
   const { broker, kafka, nats } = config
   const kept = [...origins].filter(
     ([path]) => path === 'broker' || path.startsWith('kafka.') || path.startsWith('nats.'),
   )
-  return { config: { ...own.config, broker, kafka, nats }, origins: new Map(kept) }
+  return { config: { ...defaults.config, broker, kafka, nats }, origins: new Map(kept) }
 }
 
 function measuredText({ figures, headline, limits, clients }: MeasuredHost, p99Ms: number, out: string): string {
@@ -55,23 +61,20 @@ function measuredText({ figures, headline, limits, clients }: MeasuredHost, p99M
   const most = deliveriesPerCore === undefined ? 'none was found' : `${grouped(deliveriesPerCore)} a second`
   return [
     `connections in a GiB: ${grouped(connectionsPerGiB)} (${grouped(memory.residentBytes)} bytes in the gateway + ${grouped(memory.kernelBytes)} in the kernel)`,
-    `deliveries for each core that they take, p99 within ${p99Ms} ms: ${most}`,
-    `CPU: ${cpu.deliveryUs} us a delivery, ${cpu.eventUs} us an event, ${cpu.connectUs} us a client that comes, ${cpu.idleCores} cores for nothing; ${grouped(clients)} clients`,
+    `deliveries per core used, p99 within ${p99Ms} ms: ${most}`,
+    `CPU: ${cpu.deliveryUs} us per delivery, ${cpu.eventUs} us per event, ${cpu.connectUs} us per connecting client, ${cpu.idleCores} cores when idle; ${grouped(clients)} clients`,
     ...limits.map((limit) => `limited by the load, not the gateway: ${limit}`),
     `written to ${out}: carillon plan --host ${out}`,
   ].join('\n')
 }
 
-/** All of it or nothing. */
+/** Writes a file completely or not at all. */
 function write(file: string, figures: HostFigures): void {
   const part = `${file}.part`
   try {
     writeFileSync(part, `${JSON.stringify(figures, null, 2)}\n`)
     renameSync(part, file)
   } catch (error) {
-    throw new CarillonError(
-      'bad_request',
-      `--out ${file}: expected a file that can be written: ${(error as Error).message}`,
-    )
+    throw new CarillonError('bad_request', `--out ${file}: expected a writable file: ${(error as Error).message}`)
   }
 }

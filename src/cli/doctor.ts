@@ -80,7 +80,7 @@ const configured = ({ streams }: Config) => Object.values(streams).reduce((sum, 
 async function broker(config: Config, flags: Flags, host: HostReader): Promise<Finding[]> {
   const { window, readBack, limits, embedded } = config
   const partitions = configured(config)
-  // A partition's even part of what all share.
+  // An equal share of the windows' memory for each partition.
   const windowBytes = Math.floor((window.windowMiB * mib) / Math.max(1, partitions))
   const reach = { fillAgeMs: window.fillAgeMs, maxAgeMs: readBack.maxAgeMs, windowBytes }
   const url = parseBrokerUrl(config.broker)
@@ -115,7 +115,7 @@ async function remote(config: Config, needs: BrokerNeeds): Promise<Finding[]> {
 const levels: readonly Level[] = ['fail', 'warn', 'unknown', 'pass']
 const indent = ' '.repeat('unknown  '.length)
 
-/** A few lines a finding, and how many there are of each level. */
+/** Returns a few lines for each finding, and the number of findings of each level. */
 function report(findings: readonly Finding[]): string {
   const blocks = findings.map(({ check, stream, level, figure, reason, fix }) => {
     const what = stream === undefined ? check : `${check} (${stream})`
@@ -127,5 +127,5 @@ function report(findings: readonly Finding[]): string {
   return [...blocks, counts.join(', ')].join('\n')
 }
 
-/** Keys and names from the broker stand in some of them. */
+/** Joins lines with control characters escaped: some contain keys and names from the broker. */
 const printableLines = (lines: readonly string[]): string => lines.map(printable).join('\n')

@@ -4,10 +4,13 @@ import { eventToJson } from '../wire/event-json.ts'
 import { type Delivery, type Event, type Gap, unknownPublishedAtUs } from '../wire/frames.ts'
 import { jsonLine, period, time } from './text.ts'
 
-/** Characters of an event's data that a line for people shows. */
+/** Maximum number of characters of an event's data in a line for people. */
 const maxShown = 2000
 
-/** `12:34:56.789  alarm.zone7.door  3@17  4 ms  {"open":true}`; what was missed, or asked for from the past, has no latency but an age: `3 min 2 s ago`. */
+/**
+ * Returns a line such as `12:34:56.789  alarm.zone7.door  3@17  4 ms  {"open":true}`. An event
+ * that was missed, or requested from the past, has an age instead of a latency: `3 min 2 s ago`.
+ */
 export function deliveryText({ partition, offset, event }: Delivery, now: Date, came: 'new' | 'missed'): string {
   const data = event.deleted ? '(deleted)' : shown(event.data)
   return `${time(now)}  ${printable(event.subject)}  ${positionText(partition, offset)}${ageText(event, now, came)}  ${data}`
@@ -19,7 +22,7 @@ function ageText({ publishedAtUs }: Event, now: Date, came: 'new' | 'missed'): s
   return came === 'new' ? `  ${ms.toFixed(0)} ms` : `  ${period(Math.max(0, ms))} ago`
 }
 
-/** One line of JSON: the delivery, and when it came. */
+/** Returns one line of JSON with the delivery and the time of its arrival. */
 export function deliveryJson(delivery: Delivery, nowMs: number): string {
   const { after, stream, partition, offset, event } = delivery
   const place = JSON.stringify({ after, stream, partition, offset, receivedAtUs: nowMs * 1000 })
@@ -28,7 +31,7 @@ export function deliveryJson(delivery: Delivery, nowMs: number): string {
 
 export function gapText({ stream, partition, from, to, n, reason, certain }: Gap): string {
   const range = `from ${positionText(partition, from)}${to === undefined ? '' : ` to ${positionText(partition, to)}`}`
-  // Only what was left out on purpose has been counted.
+  // `n` is known only for events that were left out on purpose.
   const lost = n !== undefined ? `${n} left out` : certain ? 'events were lost' : 'events may be missing'
   return printable(`gap: ${stream}, ${range}: ${reason}, ${lost}`)
 }
@@ -38,7 +41,7 @@ export function gapJson({ kind, ...gap }: Gap): string {
 }
 
 function shown(data: Uint8Array): string {
-  // Four bytes a character at most.
+  // A character has at most four bytes.
   const text = Buffer.from(data.buffer, data.byteOffset, Math.min(data.length, maxShown * 4)).toString()
   return text.length <= maxShown ? printable(text) : `${printable(text.slice(0, maxShown))}… (${data.length} bytes)`
 }

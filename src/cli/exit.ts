@@ -1,25 +1,30 @@
 import { CarillonError } from '../base/errors.ts'
 import type { ConfigError } from '../config/mistakes.ts'
 
-/** What a command's end says to scripts. */
+/** Exit codes of all commands, for scripts. */
 export const exitCodes = {
   ok: 0,
-  /** The command was right and could not be carried out. */
+  /** The command was valid, but failed. */
   failed: 1,
-  /** The command or the configuration is wrong; nothing was started. */
+  /** The command or the configuration is invalid; nothing was started. */
   usage: 2,
   /** The gateway or broker could not be reached. */
   unreachable: 3,
-  /** It was carried out, and there is something to look at, but nothing that fails. */
+  /** The command succeeded with warnings. */
   warned: 4,
-  /** Ended by Ctrl-C before it was done (128 + SIGINT, as shells have it). */
+  /** Ctrl-C ended the command before it was done (128 + SIGINT, the convention of shells). */
   interrupted: 130,
 } as const
 
-/** What is still open when all is done, an export to a collector that does not answer, keeps the process so long, ms. */
+/**
+ * Maximum time that open handles keep the process alive after the command, ms; for example, an
+ * export to a collector that does not answer.
+ */
 const lingerMs = 200
 
-/** To be called when the command is done: the process ends by itself, or else soon. */
+/**
+ * Ends the process after `lingerMs` unless it exits by itself. Call it when the command is done.
+ */
 export function endSoon(): void {
   setTimeout(() => process.exit(), lingerMs).unref()
 }
@@ -27,7 +32,7 @@ export function endSoon(): void {
 /** A gateway that did not answer at all. */
 export class Unreachable extends Error {}
 
-/** Says what went wrong in one clear line a mistake, and sets the exit code. */
+/** Prints one line per mistake on stderr, and sets the exit code. */
 export function fail(error: unknown): void {
   process.exitCode = exitCodeOf(error)
   if (isConfigError(error)) {
@@ -43,13 +48,13 @@ function exitCodeOf(error: unknown): number {
   return error instanceof CarillonError ? exitCodeOfCode(error.code) : exitCodes.failed
 }
 
-/** What the code of an error, from the errors table or newer than it, says to scripts. */
+/** Returns the exit code for an error code, which may be newer than the errors table. */
 export function exitCodeOfCode(code: string): number {
   if (code === 'broker_unavailable') return exitCodes.unreachable
   return code.startsWith('bad_') ? exitCodes.usage : exitCodes.failed
 }
 
-/** By its name: a command that reads no configuration does not load what does. */
+/** Compares by name, so that commands without configuration do not load its module. */
 function isConfigError(error: unknown): error is ConfigError {
   return error instanceof Error && error.name === 'ConfigError'
 }

@@ -8,21 +8,27 @@ import { inTime, type Patience } from './in-time.ts'
 export const defaultGateway = 'http://127.0.0.1:8080'
 export const defaultAdmin = 'http://127.0.0.1:8081'
 
-/** `--gateway`; without it where `serve` would listen by the same environment, as in a container. */
+/**
+ * Returns the option `--gateway`. Its environment variable is that of `serve`, so that commands in
+ * the same container find the gateway.
+ */
 export const gatewayOption = (description: string): Option =>
   new Option('--gateway <url>', description).argParser(gatewayUrl).default(defaultGateway).env('CARILLON_LISTEN')
 
-/** `--admin`, in the same way. */
+/** Returns the option `--admin`, with the environment variable of `serve`. */
 export const adminOption = (): Option =>
   new Option('--admin <url>', "the gateway's admin listener")
     .argParser(gatewayUrl)
     .default(defaultAdmin)
     .env('CARILLON_ADMIN')
 
-/** Every address of this host, by which nobody can be reached everywhere, and the one by which this host reaches itself. */
+/**
+ * Loopback address by wildcard address. A listener on a wildcard address listens on every address
+ * of the host; not every system can connect to the wildcard address itself.
+ */
 const wildcards: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '[::]': '[::1]' }
 
-/** The base URL of a gateway's listener, without a path; HOST:PORT, as `serve` takes it, is http. */
+/** Parses a listener's base URL, without a path. HOST:PORT, the form for `serve`, means http. */
 export function gatewayUrl(text: string): string {
   const full = text.includes('://') ? text : `http://${text}`
   const url = URL.canParse(full) ? new URL(full) : undefined
@@ -39,14 +45,14 @@ export function wholeNumber(text: string): number {
   return value
 }
 
-/** Of a time that may be as long as its user likes. */
+/** Parses a duration in seconds, which may be arbitrarily long. */
 export function seconds(text: string): number {
   const value = Number(text)
   if (value > 0 && Number.isFinite(value)) return value
   throw new InvalidArgumentError('expected seconds above 0, such as 30 or 0.5')
 }
 
-/** Throws Unreachable where nothing answers, Late where it takes too long. */
+/** Fetches a URL. Throws Unreachable if nothing answers, Late after the timeout. */
 export async function reach(url: string, init: RequestInit = {}, patience?: Patience): Promise<Response> {
   const { origin, port } = new URL(url)
   try {
@@ -55,18 +61,24 @@ export async function reach(url: string, init: RequestInit = {}, patience?: Pati
     if (error instanceof Unreachable) throw error
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     const { message, code } = cause as NodeJS.ErrnoException
-    // The Fetch standard's own list: 1, 22, 25, 6000 …
+    // The Fetch standard blocks ports such as 1, 22, 25 and 6000.
     if (message === 'bad port') throw new CarillonError('bad_request', `${origin}: HTTP clients never use port ${port}`)
     throw new Unreachable(`no answer from ${origin} (${code ?? message}): is a gateway running there?`)
   }
 }
 
-/** Asks a gateway; what it refuses is thrown as the error that it named, no answer as Unreachable. */
+/**
+ * Sends a request to a gateway. Throws the error that it answers with; Unreachable without an
+ * answer.
+ */
 export async function ask(url: string, init: RequestInit = {}): Promise<Response> {
   return accepted(await reach(url, init), url)
 }
 
-/** What an admin listener shows in JSON, which has that field; throws as `ask`, and Unreachable where somebody else answers. */
+/**
+ * Fetches JSON with the given field from an admin listener. Throws like `ask`, and Unreachable if
+ * another server answers.
+ */
 export async function askAdmin<T>(url: string, field: keyof T & string): Promise<T> {
   const response = await ask(url)
   const shown = (await response.json().catch(() => undefined)) as T | null | undefined
@@ -74,11 +86,13 @@ export async function askAdmin<T>(url: string, field: keyof T & string): Promise
   throw stranger(url, response)
 }
 
-/** Nobody who is asked for the state of a gateway answers like this. */
+/** Returns the error for an answer that no admin listener sends. */
 export const stranger = (url: string, { status }: Response): Unreachable =>
-  new Unreachable(`${url} answered ${status}, not as an admin listener does: is it one?`)
+  new Unreachable(`${url} answered ${status}, but not like an admin listener: is it one?`)
 
-/** The answer of `who`, unless it refused. */
+/**
+ * Returns the response of `who` if it is a success; otherwise throws the error that it contains.
+ */
 export async function accepted(response: Response, who: string): Promise<Response> {
   if (response.ok) return response
   const { code, message, retryAfterMs } = await refusalOf(response)

@@ -27,14 +27,20 @@ interface Readiness {
   readonly degraded: readonly string[]
 }
 
-/** Causes are what a broker said, or whoever answers for one: nothing of them steers a terminal. */
+/**
+ * Returns the lines to print. Causes contain text from the broker, so control characters are
+ * escaped.
+ */
 export function readinessLines({ ready, reasons, degraded }: Readiness): string[] {
   const head = ready ? 'ready' : 'not ready:'
   const causes = [...reasons, ...degraded].map((each) => `  ${printable(each)}`)
   return [ready && degraded.length > 0 ? 'ready, but:' : head, ...causes]
 }
 
-/** `/readyz` says why it is not ready with status 503, so the status alone is no failure to ask. */
+/**
+ * Reads `/readyz`. Status 503 is a valid answer: its body has the reasons why the gateway is not
+ * ready.
+ */
 async function readiness(admin: string): Promise<Readiness> {
   const response = await reach(`${admin}/readyz`)
   const answer = (await response.json().catch(() => undefined)) as Partial<Readiness> | undefined

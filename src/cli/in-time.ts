@@ -1,21 +1,22 @@
 import { systemTiming, type Timing } from '../base/clock.ts'
 import { Unreachable } from './exit.ts'
 
-/** There is somebody, who has not answered in full in time. */
+/** No complete answer arrived in time. Unlike after a refused connection, a server may be there. */
 export class Late extends Unreachable {}
 
-/** How long an answer may take. */
+/** Maximum time for an answer. */
 export interface Patience {
   readonly ms: number
   readonly timing: Pick<Timing, 'after'>
 }
 
-/** A gateway has up to 10 s for the broker's acknowledgement of what it publishes. */
+/** Above the 10 s that a gateway may wait for the broker's acknowledgement of published events. */
 const patience: Patience = { ms: 30_000, timing: systemTiming }
 
 /**
- * The whole answer to a request that ends when its signal is aborted, from `who`. Throws what `request` throws, and Late where the answer, or
- * the rest of it, takes too long. The caller can read it without waiting again.
+ * Makes a request to `who` and returns the answer with its complete body, so that the caller reads
+ * it without waiting. `request` must end when its signal is aborted. Throws what `request` throws,
+ * and Late if the answer is not complete in time.
  */
 export async function inTime(
   who: string,
@@ -31,7 +32,7 @@ export async function inTime(
     return new Response(body.byteLength === 0 ? null : body, { status, headers })
   } catch (error) {
     if (!late.signal.aborted) throw error
-    throw new Late(`expected an answer from ${who} within ${ms / 1000} s, and it did not come in full: does it hang?`)
+    throw new Late(`expected a complete answer from ${who} within ${ms / 1000} s: does it hang?`)
   } finally {
     cancel()
   }

@@ -1,14 +1,14 @@
 import { CarillonError } from '../base/errors.ts'
 
-/** One line, bytes: well above the largest event that a gateway takes. */
+/** Maximum length of a line, bytes: well above the largest event that a gateway accepts. */
 export const maxLineBytes = 64 * 1024 * 1024
 
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
 /**
- * The lines of a stream, as the bytes that they are, without LF or CRLF; the last one may lack its end. Throws `bad_request` for
- * one above `maxBytes`.
+ * Yields the lines of a stream as bytes, without LF or CRLF. The last line may have no line end.
+ * Throws `bad_request` for a line above `maxBytes`.
  */
 export async function* splitLines(
   input: AsyncIterable<Uint8Array>,

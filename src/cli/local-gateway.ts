@@ -12,10 +12,13 @@ interface Asked {
   readonly body?: Uint8Array
 }
 
-/** Asks the gateway that has the embedded log open, through the socket beside the log; throws as `ask` does. */
+/**
+ * Sends a request to the gateway that has the embedded log open, through the Unix socket next to
+ * the log. Throws like `ask`.
+ */
 export type AskLocal = (path: string, asked?: Asked) => Promise<Response>
 
-/** A stream as the gateway knows it; without partitions until its log has told them. */
+/** A stream as the gateway knows it. It has no `partitions` until the gateway has read them. */
 interface StreamThere {
   readonly name: string
   readonly topic: string
@@ -23,15 +26,16 @@ interface StreamThere {
   readonly incarnation?: string
 }
 
-/** Those that the gateway serves. */
+/** Returns the streams that the gateway serves. */
 export async function localStreams(askLocal: AskLocal): Promise<readonly StreamThere[]> {
   const response = await askLocal('/v1/streams')
   return ((await response.json()) as { streams: StreamThere[] }).streams
 }
 
 /**
- * Another way than the one that was refused with this `code`: the gateway that has the configuration's embedded log open, where it answers. Else
- * `refusal` is thrown, and Late where it is there and does not answer in time.
+ * Returns an alternative after a refusal with this `code`: access to the gateway that has the
+ * configuration's embedded log open. Throws `refusal` if it has another code, or if no such
+ * gateway answers, and Late if the gateway does not answer in time.
  */
 export async function localInsteadOf(
   refusal: unknown,
@@ -50,7 +54,7 @@ export async function localInsteadOf(
   }
 }
 
-/** undefined where the broker is no embedded log. */
+/** Returns undefined if the broker is not an embedded log. */
 function localGateway({ broker }: Config, patience?: Patience): AskLocal | undefined {
   const socket = localSocket(broker)
   if (socket === undefined) return undefined
@@ -58,7 +62,10 @@ function localGateway({ broker }: Config, patience?: Patience): AskLocal | undef
     accepted(await reachLocal(socket, path, asked, patience), `the gateway on ${broker}`)
 }
 
-/** Throws Unreachable where nothing answers, Late where it takes too long. */
+/**
+ * Sends a request through a Unix socket. Throws Unreachable if nothing answers, Late after the
+ * timeout.
+ */
 export function reachLocal(socket: string, path: string, asked: Asked, patience?: Patience): Promise<Response> {
   return inTime(socket, (signal) => askSocket(socket, path, { ...asked, signal }), patience)
 }

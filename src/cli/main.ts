@@ -4,14 +4,19 @@ import type { Described } from './completion.ts'
 import { exitCodes, fail } from './exit.ts'
 import { version } from './version.ts'
 
-/** `help COMMAND` is `COMMAND --help`; of what is no command, the mistake is told. */
+/**
+ * Turns `help COMMAND` into `COMMAND --help`. For an unknown command, commander reports the
+ * mistake.
+ */
 function helpFirst(argv: readonly string[]): readonly string[] {
   const [first, second] = argv
   if (first !== 'help' || second === undefined) return argv
   return names.some((name) => name === second) ? [second, '--help'] : [second]
 }
 
-/** commander's mistakes look like all others; it does not see that `pub` is short for something. */
+/**
+ * Formats commander's errors like all others, and suggests commands for a prefix such as `pub`.
+ */
 const output = {
   outputError(text: string, write: (text: string) => void) {
     const [, typed] = /unknown command '(.+)'\n$/.exec(text) ?? []
@@ -21,7 +26,7 @@ const output = {
   },
 }
 
-/** All commands, loaded. */
+/** Loads all commands. */
 function described(): Promise<Described[]> {
   return Promise.all(
     names.map(async (name) => ({
@@ -33,7 +38,7 @@ function described(): Promise<Described[]> {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  // A reader that went away (`| head`) is no fault of ours.
+  // A reader that closed the pipe (`| head`) is not an error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.ok)
     console.error(`carillon: cannot write to stdout: ${error.message}`)

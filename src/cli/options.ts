@@ -2,17 +2,18 @@ import { type Command, Option as Flag } from 'commander'
 import { type Loaded, loadConfig } from '../config/load.ts'
 import { type Option, options, sections } from '../config/options.ts'
 
-/** The options that a command has flags for; its other flags may have the same names. */
+/** Configuration options by command. A command's other flags may have the same names. */
 const flagsOf = new WeakMap<Command, readonly Option[]>()
 
-/** Gives `command` a flag for each option of the configuration that `wanted` names, and `--config`. */
+/** Adds a flag for each configuration option that `wanted` selects, and `--config`. */
 export function withConfig(command: Command, wanted: (option: Option) => boolean): Command {
   const chosen = options.filter(wanted)
   flagsOf.set(command, chosen)
   for (const option of chosen) {
     const flag = new Flag(`${option.flag}${placeholder(option)}`, describe(option)).helpGroup(groupOf(option))
     if (option.kind === 'list') flag.argParser((value: string, all: string[] | undefined) => [...(all ?? []), value])
-    // No parser of its own: values are validated together, by the schema. The words are for help and completion.
+    // No parser: the schema validates all values together. The choices are for help and
+    // completion.
     if (option.choices !== undefined) flag.argChoices = [...option.choices]
     command.addOption(flag)
   }
@@ -25,7 +26,9 @@ function otherSpellings({ flag, variable, path }: Option): string {
   return `\nOptions of the configuration can also be set as variables or in the file, for example ${flag}, ${variable}, ${path}.`
 }
 
-/** The configuration as the command line, the environment and the file give it. Throws ConfigError. */
+/**
+ * Loads the configuration from the command line, the environment and the file. Throws ConfigError.
+ */
 export function configOf(command: Command): Loaded {
   const given = command.opts<Record<string, string | boolean | string[]>>()
   const flags: Record<string, string | boolean | readonly string[]> = {}
@@ -37,17 +40,17 @@ export function configOf(command: Command): Loaded {
   return loadConfig({ flags, env: process.env, file })
 }
 
-/** What a command needs that connects to the broker itself. */
+/** Selects the options for a command that connects to the broker itself. */
 export function isOfBroker({ path }: Option): boolean {
   return path === 'broker' || path.startsWith('kafka.tls.') || path.startsWith('kafka.sasl.')
 }
 
-/** commander's name of the flag's value. */
+/** Returns commander's name for the flag's value. */
 function attribute(option: Option): string {
   return new Flag(`${option.flag} <value>`).attributeName()
 }
 
-/** The unit of a number stands at the end of its name. */
+/** Units by the suffix of an option's name. */
 const units: readonly (readonly [RegExp, string])[] = [
   [/Ms$/, 'ms'],
   [/MiB$/, 'MiB'],
@@ -60,7 +63,7 @@ function placeholder({ kind, path, label }: Option): string {
   return ` <${label ?? unit ?? 'count'}>`
 }
 
-/** Options of one section of the file stand together in the help, under what they are about. */
+/** Returns the heading under which the help groups the options of a section of the file. */
 function groupOf({ path }: Option): string {
   const section = path.includes('.') ? path.slice(0, path.indexOf('.')) : ''
   return section === '' ? 'Options:' : `${section}: ${sections.get(section)}`

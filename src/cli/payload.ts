@@ -3,8 +3,9 @@ import { CarillonError } from '../base/errors.ts'
 import { maxLineBytes } from './lines.ts'
 
 /**
- * The bytes that an argument means: itself, `@FILE` what is in the file, `@-` all of `stdin`, and `@@…` itself without its first @. Throws
- * `bad_request` for what can't be read, and beyond `maxLineBytes`, which no gateway takes.
+ * Returns the payload for an argument: the text itself, the content of the file for `@FILE`, all
+ * of `stdin` for `@-`, and the text without its first @ for `@@…`. Throws `bad_request` if a file
+ * can't be read, and beyond `maxLineBytes`, which no gateway accepts.
  */
 export async function payloadOf(text: string, stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   if (!text.startsWith('@')) return Buffer.from(text)
@@ -13,7 +14,10 @@ export async function payloadOf(text: string, stdin: AsyncIterable<Uint8Array>):
   return file === '-' ? all(stdin, '@-') : read(file)
 }
 
-/** A pipe, as a shell's <(…) is one, and a device do not say how much is in them. */
+/**
+ * Reads to the end, up to the bound. The size is not known before: a pipe, such as a shell's <(…),
+ * or a device does not report it.
+ */
 async function all(from: AsyncIterable<Uint8Array>, what: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let bytes = 0
@@ -31,10 +35,7 @@ async function read(file: string): Promise<Uint8Array> {
   } catch (error) {
     if (error instanceof CarillonError) throw error
     const hint = 'write @@ for a payload that begins with @'
-    throw new CarillonError(
-      'bad_request',
-      `@${file}: expected a file that can be read (${hint}): ${(error as Error).message}`,
-    )
+    throw new CarillonError('bad_request', `@${file}: expected a readable file (${hint}): ${(error as Error).message}`)
   }
 }
 

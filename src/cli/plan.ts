@@ -95,18 +95,18 @@ function given(name: string, text: string | undefined): string {
 function figuresOf({ host, cores, memoryGib }: Flags): HostFigures {
   const figures = Object.hasOwn(knownHosts, host) ? knownHosts[host as keyof typeof knownHosts] : readHostFigures(host)
   const { gateway } = figures
-  const own = cores === undefined ? figures.cores : countOf('--cores', cores)
-  // A gateway that used all cores of its host uses all of this one.
-  const used = gateway.cores === figures.cores ? own : Math.min(own, gateway.cores)
+  const hostCores = cores === undefined ? figures.cores : countOf('--cores', cores)
+  // A gateway that used all cores of its host uses all cores of this one too.
+  const used = gateway.cores === figures.cores ? hostCores : Math.min(hostCores, gateway.cores)
   const memoryGiB = memoryGib === undefined ? figures.memoryGiB : countOf('--memory-gib', memoryGib)
-  return { ...figures, cores: own, memoryGiB, gateway: { ...gateway, cores: used } }
+  return { ...figures, cores: hostCores, memoryGiB, gateway: { ...gateway, cores: used } }
 }
 
 function report(plan: Plan): string {
   const { hosts, spares, gatewaysPerHost, binds } = plan
   const all = `${grouped(hosts + spares)} hosts (${grouped(hosts)} ${hosts === 1 ? 'carries' : 'carry'} everything, ${grouped(spares)} spare)`
   const share = Math.round(binds.share * 100)
-  const head = `${all} with ${gatewaysPerHost} gateway${gatewaysPerHost === 1 ? '' : 's'} each; ${binds.resource} binds first, at ${share} % of what may be used`
+  const head = `${all} with ${gatewaysPerHost} gateway${gatewaysPerHost === 1 ? '' : 's'} each; the first limit is ${binds.resource}, at ${share} % of what may be used`
   const rows = plan.lines.map(({ what, arithmetic, result }) => [what, arithmetic, result])
   const list = (title: string, items: readonly string[]) => [title, ...items.map((item) => `  ${item}`)].join('\n')
   return [

@@ -5,7 +5,7 @@ import { ask } from './gateway-url.ts'
 import { type AskLocal, localInsteadOf } from './local-gateway.ts'
 import { configOf } from './options.ts'
 
-/** Where the events of one command go. */
+/** Destination for the events of one command. */
 export interface Target {
   readonly send: (batch: readonly Event[], traceparent?: string) => Promise<readonly Published[]>
   readonly close: () => Promise<void>
@@ -16,7 +16,7 @@ interface Given {
   readonly broker?: string
 }
 
-/** As the command line says: through a gateway, or to the broker that `--broker` names. */
+/** Returns the target of the command line: a gateway, or the broker of `--broker`. */
 export function targetOf(command: Command, { broker, gateway }: Given): Promise<Target> {
   if (broker !== undefined) return throughBroker(command)
   const named = command.getOptionValueSource('gateway') === 'cli'
@@ -26,7 +26,7 @@ export function targetOf(command: Command, { broker, gateway }: Given): Promise<
 const path = '/v1/publish'
 const protobuf = 'application/x-protobuf'
 
-/** As protobuf: JSON would round what is beyond 2^53 in the data. */
+/** Encodes a batch as protobuf, because JSON would round numbers beyond 2^53 in the data. */
 const requestOf = (batch: readonly Event[], traceparent: string | undefined) => ({
   method: 'POST',
   headers: { 'content-type': protobuf, ...(traceparent === undefined ? {} : { traceparent }) },
@@ -51,7 +51,10 @@ function throughLocal(askLocal: AskLocal): Target {
   return { send, close: nothingToClose }
 }
 
-/** The gateway that is meant where none is named. One that takes no events over HTTP has another way for its own user where it has the log. */
+/**
+ * Publishes through the default gateway. If it refuses publishing over HTTP (`publish_closed`) and
+ * has the embedded log open, its own user can publish through the Unix socket next to the log.
+ */
 function throughGatewayHere(command: Command, gateway: string): Target {
   let target = throughGateway(gateway)
   const send: Target['send'] = async (batch, traceparent) => {

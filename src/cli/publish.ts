@@ -35,7 +35,7 @@ interface Given {
   broker?: string
 }
 
-/** Progress is shown for what takes longer, ms. */
+/** Time after which progress is shown, ms. */
 const patienceMs = 2000
 
 export function command(): Command {
@@ -69,8 +69,9 @@ export function command(): Command {
   publish.addHelpText(
     'after',
     `
-With --broker, events are published directly to the broker, by the routes of the configuration. If a gateway has the embedded log open, they are
-published through that gateway. The same happens if the gateway on this host listens beyond the loopback interface, where publishing over HTTP is closed.
+Without --broker, events are published through the gateway. If its listener is reachable from outside, where publishing over HTTP is closed, the
+command uses the socket beside its embedded log. With --broker, events are published directly to the broker, by the routes of the configuration.
+If a gateway has that embedded log open, they are published through it.
 
 Examples:
   carillon publish alarm.zone7.door '{"open":true}'
@@ -100,12 +101,12 @@ function attribute(text: string, all: Record<string, string> = {}): Record<strin
   return { ...all, [text.slice(0, at)]: text.slice(at + 1) }
 }
 
-/** What the command line asks for; mistakes are thrown before anything is read or sent. */
+/** Returns the events of the command line. Throws for mistakes before anything is read or sent. */
 function eventsOf(subject: string | undefined, data: string | undefined, given: Given): AsyncIterable<Event> {
   const mistake = (text: string) => new CarillonError('bad_request', `${text}: see carillon publish --help`)
   if (given.jsonLines) {
     if (given.trace) throw mistake('expected --trace for one event only, got it for the lines of stdin')
-    if (subject !== undefined) throw mistake(`expected no subject beside --json-lines, got "${subject}"`)
+    if (subject !== undefined) throw mistake(`expected no subject with --json-lines, got "${subject}"`)
     return fromJsonLines()
   }
   if (subject === undefined) throw mistake('expected a subject, or --json-lines')
@@ -136,7 +137,7 @@ async function* fromJsonLines(): AsyncGenerator<Event> {
 }
 
 function stdinLines(): AsyncGenerator<Uint8Array> {
-  if (process.stdin.isTTY) console.error('-- reading events from the terminal, a line each; Ctrl-D ends')
+  if (process.stdin.isTTY) console.error('-- reading events from the terminal, one per line; Ctrl-D ends')
   return splitLines(process.stdin)
 }
 
@@ -181,14 +182,17 @@ function isJson(data: Uint8Array): boolean {
   }
 }
 
-/** The publisher's clock and id, not the gateway's: a retry and the latency are counted from here. */
+/**
+ * Adds a missing id and publishing time. They are the publisher's, not the gateway's, so that
+ * retries keep the id and the latency includes the way to the gateway.
+ */
 function complete(event: Event): Event {
   return { ...event, id: event.id || randomUUID(), publishedAtUs: publishedAt(event, Date.now() * 1000) }
 }
 
 /**
- * Publishes until the events end, one can't be published, or Ctrl-C: then nothing more is read, and what is under way is
- * finished and printed.
+ * Publishes until the events end, one fails, or Ctrl-C. It then reads no more events, and finishes
+ * and prints those in progress.
  */
 async function publishAll(events: AsyncIterable<Event>, send: Send, report: Report): Promise<void> {
   const stop = Promise.withResolvers<'stopped'>()
@@ -220,7 +224,7 @@ async function publishAll(events: AsyncIterable<Event>, send: Send, report: Repo
     }
     await batches.end()
   } finally {
-    // A stdin that stays open (`tail -f`) must not keep the command.
+    // A stdin that stays open (`tail -f`) must not keep the process alive.
     process.stdin.destroy()
     report.end()
   }
@@ -228,12 +232,12 @@ async function publishAll(events: AsyncIterable<Event>, send: Send, report: Repo
 
 interface ReportOptions {
   readonly json: boolean
-  /** Events are read from stdin. */
+  /** True if events are read from stdin. */
   readonly many: boolean
   readonly traceId: string | undefined
 }
 
-/** What the command prints: a line an event, and what became of many. */
+/** Prints one line per event, and for events from stdin, progress and the total. */
 class Report {
   readonly #startedMs = performance.now()
   readonly #json: boolean
@@ -261,7 +265,7 @@ class Report {
   }
 
   #showProgress(): void {
-    // Lines on the same terminal show it as well.
+    // If the lines go to the same terminal, they already show the progress.
     if (!process.stderr.isTTY || process.stdout.isTTY || performance.now() - this.#startedMs < patienceMs) return
     this.#shown = true
     process.stderr.write(`\r-- ${this.#count} published`)
@@ -278,7 +282,7 @@ async function traceOf(command: Command, given: Given): Promise<EventTrace> {
   return beginTrace(given.broker === undefined ? { gateway: given.gateway } : { broker: configOf(command).config })
 }
 
-/** The one event's trace ends with its publishing. */
+/** Returns the target's `send`, which also ends the trace of the one event. */
 function sender(target: Target, trace: EventTrace | undefined): Send {
   if (trace === undefined) return target.send
   return async (batch) => {

@@ -6,7 +6,7 @@ import { exitCodes } from './exit.ts'
 import { adminOption, askAdmin } from './gateway-url.ts'
 import { jsonLine, table, time } from './text.ts'
 
-/** As the admin listener shows it. */
+/** A rejected record in the admin listener's answer. */
 interface Rejected {
   readonly stream: string
   readonly partition: number
@@ -17,13 +17,13 @@ interface Rejected {
   readonly detail: string
 }
 
-/** The newest first, and how many there were since the gateway started. */
+/** The newest records, newest first, and the total number since the gateway started. */
 interface Answer {
   readonly total: number
   readonly records: readonly Rejected[]
 }
 
-/** How often `--follow` asks, ms. */
+/** Polling interval of `--follow`, ms. */
 const followMs = 1000
 const heads = ['time', 'stream', 'partition@offset', 'reason', 'key', 'cause'] as const
 
@@ -59,7 +59,7 @@ Example:
 
 const fetchRejected = (admin: string) => askAdmin<Answer>(`${admin}/v1/admin/rejected`, 'records')
 
-/** On stderr, so that what stands on stdout is records only. */
+/** Prints a note on stderr, so that stdout contains only records. */
 function note({ total }: Answer, shown: number): void {
   if (total === 0) console.error('-- no record was rejected since the gateway started')
   else if (total > shown) console.error(`-- the newest ${shown} of ${total} since the gateway started`)
@@ -76,7 +76,7 @@ async function followOn(admin: string, seen: number, take: (record: Rejected) =>
   let before = seen
   while (await pause(stopped.signal)) {
     const { total, records } = await fetchRejected(admin)
-    // A smaller total is that of a gateway that was started again.
+    // A smaller total means that the gateway was restarted.
     const fresh = total < before ? total : total - before
     if (fresh > records.length) console.error(`-- ${fresh - records.length} more were rejected than the gateway keeps`)
     for (const record of records.slice(0, fresh).toReversed()) take(record)
@@ -84,7 +84,7 @@ async function followOn(admin: string, seen: number, take: (record: Rejected) =>
   }
 }
 
-/** False when it was ended. */
+/** Waits for the polling interval. Returns false if the command was ended. */
 async function pause(signal: AbortSignal): Promise<boolean> {
   await sleep(followMs, undefined, { signal }).catch(() => {})
   return !signal.aborted

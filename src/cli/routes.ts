@@ -52,7 +52,7 @@ Example:
   })
 }
 
-/** By stream; one that the broker has not shown yet has none. */
+/** Returns partition counts by stream. A stream that the gateway has not read yet is missing. */
 async function partitionCounts(admin: string): Promise<Map<string, number>> {
   const response = await ask(`${admin}/v1/admin/status`)
   const { streams } = (await response.json()) as { streams: { name: string; partitions: unknown[] }[] }

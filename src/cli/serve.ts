@@ -11,7 +11,8 @@ export function command(): Command {
   serve.addHelpText('after', '\nExample:\n  carillon serve --broker kafka://127.0.0.1:9092 --listen 127.0.0.1:8080')
   return serve.action(async () => {
     const { config } = configOf(serve)
-    // Before anything starts: a signal that comes meanwhile ends the gateway as properly as a later one.
+    // Registered before anything starts, so that a signal during the start ends the gateway
+    // gracefully.
     const stop = stopSignal()
     const { startGateway } = await import('../gateway/gateway.ts')
     const gateway = await startGateway(config)
@@ -21,7 +22,10 @@ export function command(): Command {
   })
 }
 
-/** Resolves with the first signal; a second one does not wait for clients. SIGHUP is one of them: nothing can be reloaded. */
+/**
+ * Resolves with the first signal. A second signal exits without waiting for clients. SIGHUP also
+ * ends the gateway, because nothing can be reloaded.
+ */
 function stopSignal(): Promise<string> {
   return new Promise((resolve) => {
     let asked = false

@@ -5,7 +5,7 @@ import { adminOption, askAdmin } from './gateway-url.ts'
 import { readinessLines } from './health.ts'
 import { jsonLine, period, table, time } from './text.ts'
 
-/** As the admin listener shows it. */
+/** Answer of the admin listener. */
 interface Status {
   readonly gateway: string
   readonly version: string
@@ -15,7 +15,7 @@ interface Status {
   readonly subscriptions: number
   readonly streams: readonly Stream[]
   readonly limits: readonly Limit[]
-  /** Why it takes no clients, and what it lacks although it does. */
+  /** Reasons why the gateway is not ready, and problems of a gateway that is ready. */
   readonly reasons: readonly string[]
   readonly degraded: readonly string[]
 }
@@ -27,7 +27,7 @@ interface Stream {
   readonly partitions: readonly { readonly lag: number; readonly blocked: number }[]
 }
 
-/** One limit, and whom it refused. */
+/** A limit, the number of its refusals, and the time and the client of the last one. */
 interface Limit {
   readonly limit: string
   readonly refuses: string
@@ -55,7 +55,7 @@ Example:
     const { admin, all, json } = command.opts<{ admin: string; all?: boolean; json?: boolean }>()
     const status = await askAdmin<Status>(`${admin}/v1/admin/status`, 'streams')
     if (json) console.log(jsonLine(status))
-    else console.log(shown(status, all ? 'all limits' : 'limits that refused somebody'))
+    else console.log(shown(status, all ? 'all limits' : 'limits with refusals'))
     process.exitCode = exitCodeOf(status)
   })
 }
@@ -65,8 +65,11 @@ function exitCodeOf({ reasons, degraded }: Status): number {
   return degraded.length > 0 ? exitCodes.warned : exitCodes.ok
 }
 
-/** Names and causes are what others wrote: nothing of them may steer a terminal. */
-export function shown(status: Status, which: 'all limits' | 'limits that refused somebody'): string {
+/**
+ * Returns the text to print. Names and causes come from other systems, so control characters are
+ * escaped and can't control the terminal.
+ */
+export function shown(status: Status, which: 'all limits' | 'limits with refusals'): string {
   const { gateway, version, broker, sessions, subscriptions, streams, reasons, degraded } = status
   const limits = status.limits.filter(({ count }) => count > 0 || which === 'all limits')
   const bySession = Object.entries(sessions).map(([transport, count]) => `${count} ${transport}`)
@@ -78,8 +81,8 @@ export function shown(status: Status, which: 'all limits' | 'limits that refused
     ].join('\n'),
     table(['stream', 'topic', 'state', 'partitions', 'lag', 'blocked'], streams.map(streamRow)),
     limits.length === 0
-      ? 'no limit has refused anybody since the gateway started'
-      : table(['limit', 'refused', 'last', 'whom', 'what', 'option'], limits.map(limitRow)),
+      ? 'no limit has refused a client since the gateway started'
+      : table(['limit', 'refused', 'last', 'client', 'what', 'option'], limits.map(limitRow)),
   ]
   return parts.join('\n\n')
 }

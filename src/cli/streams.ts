@@ -10,12 +10,14 @@ import { jsonLine, table } from './text.ts'
 
 const actions = ['list', 'create'] as const
 
-/** How long what was created may be unknown to a broker that has not heard of it yet, and how often it is asked, ms. */
+/**
+ * Time within which the broker must know a topic after its creation, and the polling interval, ms.
+ */
 const creation = { withinMs: 5000, everyMs: 50 }
 
 export function command(): Command {
   const command = new Command('carillon streams')
-    .description('List the configured streams on the broker, or create the missing ones.')
+    .description('list (the default): show the configured streams on the broker. create: create the missing ones.')
     .addArgument(choiceArgument('[what]', '', actions).default('list'))
     .option('--print', 'only print the commands that create them')
     .option('--json', 'as JSON')
@@ -33,7 +35,7 @@ export function command(): Command {
           console.log(broker.createCommand(topic, partitions))
           continue
         }
-        // One that is read as it is belongs to somebody else.
+        // A stream that is read as it is (layout: single) belongs to another application.
         const creates = what === 'create' && layout !== 'single'
         if (creates) await broker.create(topic, partitions)
         const info = creates ? await created(broker, topic) : await broker.describe(topic)
@@ -59,10 +61,10 @@ export function command(): Command {
   })
 }
 
-/** What is asked of a broker. */
+/** The operations that this command uses. */
 type Streams = Pick<Source, 'describe' | 'create' | 'createCommand' | 'close'>
 
-/** The configuration's broker; the gateway that has its embedded log open, where one has. */
+/** Opens the configuration's broker, or the gateway that has its embedded log open. */
 async function openStreams(config: Config): Promise<Streams> {
   const { openBroker } = await import('./broker.ts')
   try {
@@ -72,10 +74,13 @@ async function openStreams(config: Config): Promise<Streams> {
   }
 }
 
-/** A gateway shows its streams, and creates those of its own configuration when it starts. */
+/**
+ * Uses a gateway, which shows its streams, but creates only those of its configuration, at its
+ * start.
+ */
 function streamsOf(askLocal: AskLocal, { broker }: Config): Streams {
   const createCommand = (topic: string, partitions: number) =>
-    `carillon serve --broker ${broker}  # in place of the one that runs: it creates ${topic} with ${partitions} partitions`
+    `carillon serve --broker ${broker}  # instead of the running gateway; creates ${topic} with ${partitions} partitions`
   const describe = async (topic: string) => {
     const { partitions, incarnation } = (await localStreams(askLocal)).find((each) => each.topic === topic) ?? {}
     return partitions === undefined || incarnation === undefined ? undefined : { name: topic, partitions, incarnation }
@@ -84,15 +89,15 @@ function streamsOf(askLocal: AskLocal, { broker }: Config): Streams {
     describe,
     async create(topic, partitions) {
       if ((await describe(topic)) !== undefined) return
-      const said = `the gateway that has ${broker} open does not serve "${topic}"`
-      throw new CarillonError('stream_missing', `${said}; create it with: ${createCommand(topic, partitions)}`)
+      const problem = `the gateway that has ${broker} open does not serve "${topic}"`
+      throw new CarillonError('stream_missing', `${problem}; create it with: ${createCommand(topic, partitions)}`)
     },
     createCommand,
     close: () => Promise.resolve(),
   }
 }
 
-/** Undefined where no broker knows it in time. */
+/** Waits until the broker knows a new topic. Returns undefined if it does not in time. */
 async function created(source: Streams, topic: string): Promise<StreamInfo | undefined> {
   const { monotonicMs, after } = systemTiming
   const deadlineMs = monotonicMs() + creation.withinMs

@@ -1,13 +1,13 @@
 /**
- * What somebody may have meant who writes subjects as MQTT or AMQP have them: undefined where nothing looks like it. Such subjects are right, so it
- * is only said.
+ * Returns a hint for a subject that looks like a topic of MQTT or AMQP, otherwise undefined. Such
+ * subjects are valid, so this is not an error.
  */
 export function subjectHint(subject: string): string | undefined {
   const tokens = subject.split(/[./]/)
   const hints = [
     subject.includes('/') && !subject.includes('.') ? 'the tokens of a subject are joined by dots' : '',
-    tokens.includes('+') ? '* stands for any one token, + for itself' : '',
-    tokens.includes('#') ? 'a final > stands for one token or more, # for itself' : '',
+    tokens.includes('+') ? '* matches any one token, + only itself' : '',
+    tokens.includes('#') ? 'a final > matches one or more tokens, # only itself' : '',
   ].filter((hint) => hint !== '')
   if (hints.length === 0) return undefined
   const meant = tokens.filter((token) => token !== '').map((token) => wildcards[token] ?? token)

@@ -31,11 +31,14 @@ interface Given {
   gateway: string
 }
 
-/** What a slow reader of stdout has not taken yet, bytes: beyond that the gateway holds the rest, not this process. */
+/**
+ * Maximum of unread output of stdout, bytes. Beyond it, the subscription pauses (back-pressure),
+ * and the gateway holds the rest instead of this process.
+ */
 const maxUnwrittenBytes = 4 * 1024 * 1024
-/** And what of it is here. */
+/** Maximum of received events that wait in this process. */
 const inbox = { maxEvents: 1024, maxBytes: 1024 * 1024 }
-/** At the end stdout's reader has so long to take what is left, ms. */
+/** Time at the end for the reader of stdout to read the remaining output, ms. */
 const flushMs = 2000
 
 export function command(): Command {
@@ -70,11 +73,11 @@ function follow(subjects: readonly string[], given: Given): Promise<void> {
   if (given.last !== undefined && given.after !== undefined) {
     throw new CarillonError(
       'bad_request',
-      '--last: expected no --after beside it: a position says where to start already',
+      '--last: expected no --after with it: a position already says where to start',
     )
   }
   if (given.proto && given.transport !== 'ws') {
-    throw new CarillonError('bad_request', `--proto: expected --transport ws beside it, got ${given.transport}`)
+    throw new CarillonError('bad_request', `--proto: expected --transport ws with it, got ${given.transport}`)
   }
   return new Promise((resolve, reject) => {
     new Watch(subjects, after === undefined ? given : { ...given, after }, resolve).start().catch(reject)
@@ -89,13 +92,13 @@ class Watch {
   #client: Client | undefined
   readonly #subscriptions: Subscription[] = []
   #cancelTimeout: () => void = () => {}
-  /** Why it waits; undefined where the connection was lost, and once it goes on. */
+  /** Last refusal while it waits; undefined after a lost connection, and once it is live. */
   #refused: Reason | undefined
-  /** Why no WebSocket comes about, as far as a poll tells. */
+  /** Refusal that a poll received after the WebSocket could not connect. */
   #whyLost: Reason | undefined
-  /** It was asked since the client was live, or began. */
+  /** True if that poll was made since the client was last live, or started. */
   #asked = false
-  /** All subscriptions are told of a lost connection, and of a gap: it is shown once. */
+  /** Last gap or wait shown. All subscriptions report the same one, and it is shown once. */
   #shown = ''
   #over = false
   #received = 0
@@ -111,7 +114,7 @@ class Watch {
     const { gateway, transport, proto, after = [], last, policy, timeout } = this.#given
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => this.#end(exitCodes.ok))
     if (timeout !== undefined) this.#cancelTimeout = systemTiming.after(timeout * 1000, () => this.#timedOut())
-    // The other encoding is loaded when it is used.
+    // The protobuf codec is loaded only when it is used.
     const codec = proto ? { codec: (await import('../client/proto-codec.ts')).protoCodec } : {}
     const transports = [transport === 'ws' ? 'websocket' : transport] as const
     this.#client = connect(gateway, { transports, ...codec, inbox, onState: (state) => this.#clientIs(state) })
@@ -131,11 +134,14 @@ class Watch {
     }
   }
 
-  /** An event that several subjects match is shown for the first of them. */
+  /**
+   * Shows an event, for the first of the subjects that match it. Returns a promise that resolves
+   * once the event is handled, or undefined if it is already.
+   */
   #event(subject: string, received: ReceivedEvent): Promise<unknown> | undefined {
     if (this.#subjects.find((each) => matches(each, received.subject)) !== subject) return undefined
     const { count, json } = this.#given
-    // Not shown, so not to be taken for handled.
+    // The event is not shown, so its promise must never resolve.
     if (this.#over || this.#received === count) return new Promise(() => {})
     this.#received++
     this.#shown = ''
@@ -171,7 +177,7 @@ class Watch {
 
   #waits(reason: Reason, pauseMs: number): void {
     if (reason.code === 'slow') {
-      this.#note({ paused: true }, 'slow reader: going on when it has taken what is here')
+      this.#note({ paused: true }, 'slow reader: paused until it has read the waiting events')
       return
     }
     if (reason.code === 'lost' && this.#given.transport === 'ws' && !this.#asked) void this.#askWhy()
@@ -195,7 +201,7 @@ class Watch {
     const refused = await refusalNow(this.#given.gateway, this.#subjects[0]!)
     if (refused === undefined || !this.#asked) return
     this.#whyLost = refused
-    this.#note({ refused }, `it is refused: ${reasonText(refused)}`)
+    this.#note({ refused }, `refused: ${reasonText(refused)}`)
   }
 
   #closed(reason: Reason): void {
@@ -232,12 +238,12 @@ class Watch {
       console.error(jsonLine({ ended: { events: this.#received, gaps: this.#gaps, after: token } }))
     } else this.#summarise(token)
     this.#done()
-    // Sockets that are closing must not keep the command, nor a reader that does not read.
+    // Neither closing sockets nor a reader that does not read may keep the process alive.
     process.stdout.write('', () => process.exit())
     setTimeout(() => process.exit(), flushMs)
   }
 
-  /** Where all of them stand together; undefined while nothing is known. */
+  /** Lowest position of all subscriptions; undefined while none is known. */
   get #token(): string | undefined {
     return lowestToken(this.#subscriptions.map(({ token }) => token).filter((token) => token !== undefined))
   }
@@ -250,7 +256,7 @@ class Watch {
     const encoding = proto ? ' --proto' : ''
     const how = `${transport === 'ws' ? '' : ` --transport ${transport}`}${encoding}${policy === 'latest' ? ' --policy latest' : ''}`
     const where = gateway === defaultGateway ? '' : ` --gateway ${gateway}`
-    console.error(`-- go on with: ${invoked} subscribe ${subjects}${how}${where} --after ${token}`)
+    console.error(`-- continue with: ${invoked} subscribe ${subjects}${how}${where} --after ${token}`)
   }
 }
 

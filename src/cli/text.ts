@@ -1,13 +1,16 @@
 import { escapedJson, printable } from '../base/printable.ts'
 
-/** `12:34:56.789`, local time. */
+/** Formats the local time: `12:34:56.789`. */
 export function time(date: Date): string {
   const two = (value: number) => String(value).padStart(2, '0')
   const ms = String(date.getMilliseconds()).padStart(3, '0')
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${ms}`
 }
 
-/** Columns under their heads, two spaces apart. Cells may hold what others wrote: nothing of it steers a terminal. */
+/**
+ * Formats columns under their heads, two spaces apart. Cells may contain text from other systems,
+ * so control characters are escaped and can't control the terminal.
+ */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heads, ...rows].map((row) => row.map(printable))
   const widths = heads.map((_, column) => Math.max(...all.map((row) => row[column]!.length)))
@@ -28,7 +31,7 @@ const units = [
   ['s', 1000],
 ] as const
 
-/** A time in its two greatest units: `3 d 4 h`, `12 s`. */
+/** Formats a duration in its two largest units: `3 d 4 h`, `12 s`. */
 export function period(ms: number): string {
   let left = ms
   const parts = units.map(([unit, size]) => {
@@ -45,8 +48,8 @@ export function period(ms: number): string {
         .join(' ')
 }
 
-/** `1 event`, `2 events`. */
+/** Formats a count with its noun: `1 event`, `2 events`. */
 export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
-/** One line of JSON, which steers no terminal either. */
+/** Formats a value as one line of JSON, with control characters escaped. */
 export const jsonLine = (value: unknown): string => escapedJson(JSON.stringify(value))

@@ -10,16 +10,19 @@ export function command(): Command {
     .option('--json', 'as JSON')
   command.addHelpText('after', '\nExample:\n  carillon token IBLY44R-AwgVAQHJ')
   return command.action((text: string) => {
-    const said = decodeSaid(text)
+    const token = decodeSaid(text)
     if (command.opts<{ json?: boolean }>().json) {
-      console.log(JSON.stringify(said))
+      console.log(JSON.stringify(token))
       return
     }
-    console.log(table(['stream', 'incarnation', 'partition', 'next offset', 'generation'], tokenRows(said)))
+    console.log(table(['stream', 'incarnation', 'partition', 'next offset', 'generation'], tokenRows(token)))
   })
 }
 
-/** Of each log its positions, and how many partitions its holder was told of. */
+/**
+ * Returns rows for each log: its positions, and the number of partitions that the token's holder
+ * knows.
+ */
 export function tokenRows({ positions, counts }: Token): string[][] {
   const rows = [
     ...positions.map((position) => {

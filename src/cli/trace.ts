@@ -8,20 +8,23 @@ import { type TraceExport, traceExport } from '../telemetry/trace-options.ts'
 import type { Published } from '../wire/frames.ts'
 import { version } from './version.ts'
 
-/** The trace of one published event; what is published carries `traceparent`. */
+/** The trace of one published event. The event carries `traceparent`. */
 export interface EventTrace {
   readonly traceId: string
   readonly traceparent: string
   acknowledged(results: readonly Published[]): void
   failed(error: unknown): void
-  /** Resolves when the command's own span is exported, or could not be within two seconds. */
+  /** Exports the command's span. Resolves when it is exported, or after two seconds. */
   close(): Promise<void>
 }
 
-/** Where the event goes: through a gateway, or to the configuration's broker. */
+/** Way of the event: through a gateway, or directly to the configuration's broker. */
 export type Way = { readonly gateway: string } | { readonly broker: Config }
 
-/** Begins a sampled trace. Its first span is this command's where the OTEL_* variables say where to; else the trace has none of it. */
+/**
+ * Begins a sampled trace. If the OTEL_* variables name a collector, its first span is this
+ * command's; otherwise the command has no span.
+ */
 export async function beginTrace(way: Way): Promise<EventTrace> {
   const to = traceExport(process.env, (message) => console.error(`carillon: ${message}`))
   return to === undefined ? withoutSpan() : withSpan(way, to)

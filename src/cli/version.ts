@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** Carillon's own. */
+/** Returns Carillon's version. */
 export function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 }

@@ -3,12 +3,13 @@ import { refusalOf } from '../client/refusal.ts'
 import type { Reason } from '../client/state.ts'
 import { reach } from './gateway-url.ts'
 
-/** An answer that takes longer says nothing of a refusal. */
+/** A later answer is not taken for the reason of the refusal. */
 const patience = { ms: 5000, timing: systemTiming }
 
 /**
- * Why a gateway, or a proxy before it, refuses a subscriber now: no WebSocket shows the answer to its handshake, so the same is asked for by a poll.
- * undefined where it would be served, or nobody answers.
+ * Returns why a gateway, or a proxy in front of it, refuses a subscriber. A WebSocket does not
+ * show the answer to its handshake, so this polls for the same subject. Returns undefined if the
+ * poll succeeds or gets no answer.
  */
 export async function refusalNow(gateway: string, subject: string): Promise<Reason | undefined> {
   try {

@@ -1,14 +1,17 @@
 import type { Random } from '../base/random.ts'
 
 export interface BackoffOptions {
-  /** Upper bound of the first pause, ms; doubled with each failure in a row. */
+  /** Upper bound of the first pause, ms; doubled with each consecutive failure. */
   readonly firstMs: number
   readonly mostMs: number
 }
 
 export const backoffDefaults: BackoffOptions = { firstMs: 250, mostMs: 15_000 }
 
-/** Full jitter: a pause anywhere between nothing and a bound that doubles, so that clients that fell together come back apart. */
+/**
+ * Exponential back-off with full jitter: a pause is random between 0 and a bound that doubles with
+ * each failure. Clients that lost their connection together do not reconnect together.
+ */
 export class Backoff {
   readonly #options: BackoffOptions
   readonly #random: Random
@@ -19,14 +22,17 @@ export class Backoff {
     this.#options = options
   }
 
-  /** The next pause, ms: what the gateway asked for, which it may have asked of all, and the jitter on top. */
+  /**
+   * Returns the next pause, ms: the gateway's requested pause plus the jitter, since the gateway
+   * may have requested the same pause of all clients.
+   */
   next(retryAfterMs: number): number {
     const { firstMs, mostMs } = this.#options
     const bound = Math.min(mostMs, firstMs * 2 ** this.#failures++)
     return retryAfterMs + this.#random.next() * bound
   }
 
-  /** The connection works. */
+  /** Resets the bound once a connection works. */
   reset(): void {
     this.#failures = 0
   }

@@ -1,6 +1,9 @@
 import type { Silence } from './silence.ts'
 
-/** A body as it comes, piece by piece; each is a sign of life. Safari's streams can't be read by `for await`. */
+/**
+ * Reads a body chunk by chunk. Each chunk is a sign of life. It uses a reader, because Safari's
+ * streams do not support `for await`.
+ */
 export async function readBody(
   { body }: Response,
   silence: Silence,

@@ -1,20 +1,24 @@
 import type { Random } from '../base/random.ts'
 import type { Transport } from './connection.ts'
 
-/** One way to a gateway. */
+/** One combination of a gateway and a transport. */
 export interface Candidate {
   readonly url: string
   readonly transport: Transport
 }
 
-/** Attempts in a row, over all URLs, that brought nothing, until the next transport is tried: at least so many. */
+/** Least number of consecutive fruitless attempts, over all URLs, before the next transport. */
 const leastAttempts = 3
-/** Fewer where they took so long together, ms a URL: what is held back on the way will not come. */
+/**
+ * Fewer attempts are enough once they took this long together, ms per URL: a proxy that has held
+ * the answer back for this long will not pass it on.
+ */
 const mostMs = 10_000
 
 /**
- * Which gateway to try next, and how. Each loss goes on to the next URL. A transport is given up for the next one only after
- * several attempts that brought nothing: a gateway that restarts is no reason to leave the WebSocket.
+ * Chooses the next gateway and transport. Each loss moves to the next URL. Only several
+ * consecutive fruitless attempts move to the next transport: a restarting gateway is no reason to
+ * give up the WebSocket.
  */
 export class Candidates {
   readonly #urls: readonly string[]
@@ -24,7 +28,7 @@ export class Candidates {
   #vain = 0
   #vainMs = 0
 
-  /** Both in order of preference, at least one of each. */
+  /** Both lists are in order of preference and hold at least one element. */
   constructor(urls: readonly string[], transports: readonly Transport[]) {
     this.#urls = urls
     this.#transports = transports
@@ -38,7 +42,7 @@ export class Candidates {
     return { url: this.#urls[this.#url]!, transport: this.#transports[this.#transport]! }
   }
 
-  /** The best transport, where it is another one than the present. */
+  /** The best transport at the current URL; undefined when it is in use already. */
   get better(): Candidate | undefined {
     return this.#transport === 0 ? undefined : { url: this.current.url, transport: this.#transports[0]! }
   }
@@ -47,7 +51,7 @@ export class Candidates {
     this.#use(0)
   }
 
-  /** An attempt is over. `vainMs`: how long it took where it brought nothing, else undefined. */
+  /** Records a lost attempt. `vainMs`: duration of a fruitless attempt, else undefined. */
   lost(vainMs: number | undefined): void {
     const { length } = this.#urls
     this.#url = (this.#url + 1) % length
@@ -66,7 +70,10 @@ export class Candidates {
   }
 }
 
-/** Else all clients of a list would be at its first gateway, and all of that one's at the next once it is gone. */
+/**
+ * Shuffles the URLs. Otherwise all clients with the same list would use its first gateway, and all
+ * of them would move to the same next one when it fails.
+ */
 export function shuffled(urls: readonly string[], random: Random): string[] {
   return urls
     .map((url) => ({ url, at: random.next() }))

@@ -19,29 +19,43 @@ import { Tabs } from './tabs.ts'
 import { type TransportOptions, transportsOf } from './transports.ts'
 
 export interface ClientOptions extends TransportOptions {
-  /** The gateways are tried in the order in which they are given; unless it is true, each client has a random order of its own. */
+  /** Tries the gateways in the given order. By default each client uses its own random order. */
   readonly keepOrder?: boolean
-  /** Keeps positions over the end of the program or page; nothing does unless given. */
+  /** Keeps positions beyond the end of the program or page. By default nothing does. */
   readonly store?: PositionStore
-  /** A position is stored so long after its event was handled, ms; and when the client is closed or the page left. */
+  /**
+   * Delay between handling an event and storing its position, ms. Positions are also stored when
+   * the client is closed and when the page is hidden or left.
+   */
   readonly saveEveryMs?: number
-  /** Browsers: tabs that use the same name, and ask the same gateways in the same way, share one connection. */
+  /** Browsers: tabs with the same name and the same connection options share one connection. */
   readonly tabs?: string
-  /** The script `carillon-client/worker`, as your page's own origin serves it: a worker has the connection that `tabs` share. */
+  /**
+   * URL of the script `carillon-client/worker` on your page's own origin. A worker then has the
+   * connection that `tabs` share.
+   */
   readonly worker?: string | URL
   readonly inbox?: InboxOptions
   readonly backoff?: BackoffOptions
-  /** A page that nobody has seen for so long lets go of its connection until it is seen, ms; never unless given. */
+  /**
+   * Closes the connection of a page hidden for this long, until it is seen, ms; default: never.
+   */
   readonly hiddenMs?: number
   /** Closes the client. */
   readonly signal?: AbortSignal
-  /** Each change of the client's state. What it throws is thrown where nobody catches it. */
+  /** Called with each change of the client's state. An exception becomes an uncaught error. */
   readonly onState?: (state: State) => void
-  /** A position that could not be stored: it is tried again with the next one. Without it the error is thrown where nobody catches it. */
+  /**
+   * Called when a position could not be stored. It is not retried: the subscription's next position
+   * replaces it. By default the error becomes an uncaught error.
+   */
   readonly onStoreError?: (error: unknown) => void
-  /** Why the tabs do without the `worker`: what the browser throws where it has none, or the event of a script that it can't use. */
+  /**
+   * Called when the tabs can't use the `worker`, with the cause: the exception of a browser
+   * without SharedWorker, or the `error` event of a script that failed to load.
+   */
   readonly onWorkerError?: (cause: unknown) => void
-  /** For tests and simulations: what the rest stands on. */
+  /** For tests and simulations: replacements for the platform. */
   readonly clock?: Timing
   readonly random?: Random
   readonly environment?: Environment
@@ -51,8 +65,8 @@ export interface ClientOptions extends TransportOptions {
 const defaultSaveEveryMs = 1000
 
 /**
- * A client of one or several gateways of the same broker. It connects with its first subscription. Throws `bad_request` for what is no
- * URL of a gateway.
+ * Creates a client of one or several gateways of the same broker. It connects with its first
+ * subscription. Throws `bad_request` if a URL is not a gateway's.
  */
 export function connect(urls: string | readonly string[], options: ClientOptions = {}): Client {
   const all = [urls].flat().map(gatewayUrl)
@@ -103,14 +117,17 @@ export class Client implements AsyncDisposable {
     return this.#state ?? this.#link.state
   }
 
-  /** Throws `bad_subject`, `bad_token`, and `bad_request` where another subscription has the same key. */
+  /**
+   * Throws `bad_subject` and `bad_token`. Throws `bad_request` if options are invalid, the client
+   * is closed, or another subscription stores its position under the same key.
+   */
   subscribe<T = unknown>(subject: string, options: SubscribeOptions | SubscribeHandlers<T> = {}): Subscription<T> {
     if (this.#state !== undefined) throw new RefusedError('bad_request', 'the client is closed')
     const key = options.key ?? subject
     if (this.#saver !== undefined && this.#subscriptions.has(key)) {
       throw new RefusedError(
         'bad_request',
-        `"${key}" is subscribed already: give this one another key, its position is stored there`,
+        `the key "${key}" is in use: pass a different key, under which the store keeps this position`,
       )
     }
     const id = this.#saver === undefined ? `${key} ${this.#basis.random.next()}` : key
@@ -124,12 +141,15 @@ export class Client implements AsyncDisposable {
     return subscription
   }
 
-  /** Resolves once the broker has all of them; positions in their order. All or none are wrong. Throws RefusedError. */
+  /**
+   * Publishes events. Resolves once the broker has all of them, with their positions in the same
+   * order. One invalid event rejects the whole batch. Throws RefusedError.
+   */
   publish(events: OutgoingEvent | readonly OutgoingEvent[], options: PublishOptions = {}): Promise<Published[]> {
     return publish([events].flat(), this.#basis, options)
   }
 
-  /** Closes all subscriptions and the connection; resolves when the positions are stored. */
+  /** Closes all subscriptions and the connection. Resolves when the positions are stored. */
   async close(): Promise<void> {
     this.#end({ code: 'done', message: 'closed by its owner' }, undefined)
     await this.#saver?.flush()
@@ -180,7 +200,7 @@ export class Client implements AsyncDisposable {
   }
 }
 
-/** Without a slash at its end. */
+/** Returns the URL without trailing slashes. Throws `bad_request`. */
 function gatewayUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && /^https?:$/.test(url.protocol) && url.search === '')

@@ -2,69 +2,90 @@ import type { Timing } from '../base/clock.ts'
 import type { Retry } from '../base/errors.ts'
 import type { ServerFrame, SubscribeOptions } from '../wire/frames.ts'
 
-/** One subject or pattern to follow, from where and how. `last` never stands beside `after`. */
+/**
+ * One subject or pattern to follow, its start and its policy. `last` and `after` exclude each
+ * other.
+ */
 export interface SubscribeRequest extends SubscribeOptions {
-  /** > 0, the caller's choice. */
+  /** > 0, chosen by the caller. */
   readonly ref: number
   readonly subject: string
-  /** Tokens, `earliest`, `latest` or `@time`; none = latest. */
+  /** Tokens, `earliest`, `latest` or `@time`; empty = latest. */
   readonly after: readonly string[]
 }
 
-/** What a connection tells, each synchronously; `closed` comes once and last. None of them may throw. */
+/**
+ * Callbacks of a connection. It calls them synchronously, and `closed` once as the last one. None
+ * of them may throw.
+ */
 export interface Handlers {
-  /** Deliveries, gaps, live, errors … as the gateway sent them. SSE and poll deliveries have no refs. */
+  /**
+   * A delivery, gap, live, error … as the gateway sent it. SSE and poll deliveries have no refs.
+   */
   frame(frame: ServerFrame): void
-  /** SSE and poll: the position of all subjects together, behind what was told so far. */
+  /** SSE and poll: the common position of all subjects after the frames received before it. */
   position(token: string): void
-  /** By a gateway's refusal, or as `lost`. */
+  /** The end: a gateway's refusal, or `lost`. */
   closed(refused: Refusal): void
 }
 
-/** Why it ended. */
+/** Why a connection or a subscription ended. */
 export interface Refusal {
-  /** From the errors table, where a newer gateway may have others; or one of the SDK's own, see `Reason`. */
+  /**
+   * A code of the errors table, to which a newer gateway may have added others, or one of the
+   * SDK's own codes, see `Reason`.
+   */
   readonly code: string
   readonly message: string
-  /** Ask again no earlier, ms; 0 = the client's own choice. */
+  /** Least time before the next request, ms; 0 = the client's own choice. */
   readonly retryAfterMs: number
   /** Whether the same request can succeed later. */
   readonly retry: Retry
-  /** Nobody said it: what came could not be read. The next connection may bring something else. */
+  /** The input could not be read. The next connection may deliver something readable. */
   readonly unreadable?: true
-  /** Who says it is there, and waits as well: there is no better way for now. */
+  /** The leader tab is reachable and waits as well, so no other transport helps for now. */
   readonly waits?: boolean
 }
 
 export interface Connection {
-  /** Adds a wish, of a ref not in use. Only where each wish has a position of its own. */
-  subscribe?(wish: SubscribeRequest): void
-  /** Until the gateway has heard it, more may be told for the ref. */
+  /** Adds a request with an unused ref. Only where each subscription has its own position. */
+  subscribe?(request: SubscribeRequest): void
+  /**
+   * Ends the request of a ref. More frames for the ref may arrive until the gateway has handled
+   * it.
+   */
   unsubscribe?(ref: number): void
-  /** Asks for a sign of life: told as lost where none comes. Only where each wish has a position of its own. */
+  /**
+   * Requests a sign of life, and reports the connection as lost if none arrives. Only where each
+   * subscription has its own position.
+   */
   check?(): void
-  /** Nothing is told after it. */
+  /** Closes the connection. No callback follows. */
   close(): void
 }
 
 /**
- * Opens one connection to `gateway` (`http://127.0.0.1:8080`), and tells nothing before it has returned. SSE and poll have one
- * `after`, `last` and `policy` for all wishes: the first one's. A connection that goes silent is closed, and told as lost.
+ * Opens one connection to `gateway` (`http://127.0.0.1:8080`). No callback runs before it returns.
+ * SSE and poll use the first request's `after`, `last` and `policy` for all requests. A connection
+ * that goes silent is closed and reported as lost.
  */
 export type Open = (
   gateway: string,
-  wishes: readonly SubscribeRequest[],
+  requests: readonly SubscribeRequest[],
   handlers: Handlers,
   clock: Timing,
 ) => Connection
 
-/** A way of speaking with a gateway. */
+/** A transport to a gateway. */
 export interface Transport {
-  /** As states name it. */
+  /** The name in states. */
   readonly name: string
-  /** Each wish has its own position, and wishes come and go on a connection; else all share one, and a change opens another. */
+  /**
+   * true: each subscription has its own position, and subscriptions come and go on one connection.
+   * false: all share one position, and a change needs another connection.
+   */
   readonly separate: boolean
-  /** Attempts in a row that bring nothing, until the next transport is tried; as many as `Candidates` says unless given. */
+  /** Consecutive fruitless attempts before the next transport; default: that of `Candidates`. */
   readonly attempts?: number
   readonly open: Open
 }

@@ -12,16 +12,19 @@ import type { SharedRequest, SharedRequestPlanner } from './shared-request.ts'
 import { SharedService } from './shared-service.ts'
 import type { TrackedSubscription } from './tracked-subscription.ts'
 
-/** What a connection means to its link. */
+/** Callbacks from a connection to its link. */
 export interface ConversationOwner {
   step(event: 'heard' | 'outdated' | 'torn'): void
-  /** Somebody may be live, or not any more. */
+  /** A subscription may have become live, or stopped being live. */
   changed(): void
-  /** All have been told together what the gateway had to say of their positions. */
+  /**
+   * On one connection, all subscriptions have received what the gateway reports about their
+   * positions.
+   */
   agreed(): void
-  /** Somebody's subscriber can't keep up. */
+  /** A subscription's consumer can't keep up. */
   full(tracked: TrackedSubscription): void
-  /** About one subscription; the connection goes on for the others. */
+  /** One subscription is refused. The connection continues for the others. */
   refused(tracked: TrackedSubscription, refused: Refusal): void
   lost(refused: Refusal): void
 }
@@ -30,22 +33,31 @@ type FrameTable = {
   readonly [K in ServerFrame['kind']]: (frame: Extract<ServerFrame, { readonly kind: K }>) => void
 }
 
-/** One connection, from its opening until it is left: whom it serves, and what each kind of frame does. */
+/**
+ * One connection from its opening to its end: which subscriptions it serves, and how it handles
+ * frames.
+ */
 export class Conversation {
-  readonly #host: ConversationOwner
-  /** Whoever wants to be served, at any time. */
+  readonly #owner: ConversationOwner
+  /** All subscriptions of the link, also those that this connection does not serve. */
   readonly #all: ReadonlySet<TrackedSubscription>
   readonly #sharing: SharedRequestPlanner
-  /** Where all share one position: whom it was opened for; else each has its own. */
+  /** The request, if all subscriptions share one position; undefined if each has its own. */
   readonly #share: SharedRequest | undefined
   readonly #byRef = new Map<number, Service>()
   #lastRef = 0
   readonly #connection: Connection
-  /** Whose subscriber can't keep up, and whose first position comes behind the events of this answer. */
+  /**
+   * Subscriptions whose consumer can't keep up and which have no position yet: a poll sends the
+   * position after the events of its answer.
+   */
   readonly #fullAtPosition = new Set<TrackedSubscription>()
   readonly #frames: FrameTable
   #over = false
-  /** It has brought something: more than where it begins. A large event may never come over it. */
+  /**
+   * It has delivered more than its start position. Otherwise it counts as fruitless: a large event
+   * may never get through it.
+   */
   isOfUse = false
 
   constructor(
@@ -55,42 +67,42 @@ export class Conversation {
       sharing,
       clock,
     }: { members: ReadonlySet<TrackedSubscription>; sharing: SharedRequestPlanner; clock: Timing },
-    host: ConversationOwner,
+    owner: ConversationOwner,
   ) {
-    this.#host = host
+    this.#owner = owner
     this.#all = members
     this.#sharing = sharing
     this.#share = transport.separate ? undefined : sharing.next([...members])
     this.#frames = this.#table()
-    const wishes = (this.#share?.members ?? [...members]).map((tracked) => this.#serve(tracked))
+    const requests = (this.#share?.members ?? [...members]).map((tracked) => this.#serve(tracked))
     const handlers = {
       frame: (frame: ServerFrame) => this.#safely(() => this.#frame(frame)),
       position: (token: string) => this.#safely(() => this.#position(token)),
-      closed: (refused: Refusal) => this.#safely(() => host.lost(refused)),
+      closed: (refused: Refusal) => this.#safely(() => owner.lost(refused)),
     }
-    this.#connection = transport.open(url, wishes, handlers, clock)
+    this.#connection = transport.open(url, requests, handlers, clock)
   }
 
   get members(): TrackedSubscription[] {
     return [...this.#byRef.values()].map(({ followed: tracked }) => tracked)
   }
 
-  /** Whom its request named, also those who have left since. */
+  /** The subscriptions that its request named, also those that have left since. */
   get asked(): readonly TrackedSubscription[] {
     return this.#share?.members ?? this.members
   }
 
-  /** Only where each has its own position. */
+  /** Adds a subscription. Only where each has its own position. */
   add(tracked: TrackedSubscription): void {
     this.#connection.subscribe?.(this.#serve(tracked))
   }
 
-  /** It is not to be served any more. */
+  /** Stops serving a subscription. */
   remove(tracked: TrackedSubscription): void {
     const { ref } = tracked
     this.#forget(tracked)
     this.#connection.unsubscribe?.(ref)
-    if (this.#share !== undefined && this.#all.size > 0) this.#host.step('outdated')
+    if (this.#share !== undefined && this.#all.size > 0) this.#owner.step('outdated')
   }
 
   #forget(tracked: TrackedSubscription): void {
@@ -99,44 +111,45 @@ export class Conversation {
     tracked.disconnected()
   }
 
-  /** Its subscriber can keep up again. */
+  /** The subscription's consumer can keep up again. */
   hasRoom(tracked: TrackedSubscription): void {
     this.#fullAtPosition.delete(tracked)
   }
 
-  /** Asks for a sign of life, where that can be done. */
+  /** Requests a sign of life, if the transport supports that. */
   check(): void {
     this.#connection.check?.()
   }
 
-  /** Leaves without a word. */
+  /** Closes the connection without a callback. */
   close(): void {
     this.#over = true
     this.#connection.close()
     for (const tracked of this.members) this.#forget(tracked)
   }
 
-  /** What can't be read ends the connection. What it says once it was left concerns nobody. */
+  /** Runs a callback unless the conversation is closed. Unreadable input ends the connection. */
   #safely(run: () => void): void {
     if (this.#over) return
     try {
       run()
     } catch (error) {
-      if (!this.#over) this.#host.lost(failure(error))
+      if (!this.#over) this.#owner.lost(failure(error))
     }
   }
 
   #frame(frame: ServerFrame): void {
     this.isOfUse ||= frame.kind !== 'welcome' && frame.kind !== 'subscribed'
-    // Without a ref it is about the connection, which ends with it, or a fault of ours that ends nothing.
+    // An error without a ref is reported with the end of the connection. If it answers a faulty
+    // frame of this client instead, it ends nothing.
     if (frame.kind === 'error' && !frame.ref) return
-    this.#host.step('heard')
+    this.#owner.step('heard')
     const take: (frame: never) => void = this.#frames[frame.kind]
     take(frame as never)
   }
 
   #table(): FrameTable {
-    const host = this.#host
+    const owner = this.#owner
     const tracked = (ref: number) => this.#byRef.get(ref)?.followed
     return {
       welcome() {},
@@ -148,17 +161,17 @@ export class Conversation {
       delivery: (frame) => {
         const positions = frame.stream === undefined ? decodeToken(frame.after) : []
         this.#reads(positions)
-        for (const service of this.#whom(frame)) {
+        for (const service of this.#servicesFor(frame)) {
           if (!service.delivery(frame, positions[0])) this.#full(service.followed)
         }
       },
       gap: (frame) => {
         this.#reads(positionsOf(frame))
-        for (const service of this.#whom(frame)) if (!service.gap(frame)) this.#full(service.followed)
-        host.changed()
+        for (const service of this.#servicesFor(frame)) if (!service.gap(frame)) this.#full(service.followed)
+        owner.changed()
       },
       live: ({ ref }) => {
-        for (const service of [...this.#whom({ refs: ref === 0 ? [] : [ref] })]) {
+        for (const service of [...this.#servicesFor({ refs: ref === 0 ? [] : [ref] })]) {
           const became = service.becameLive()
           if (became === 'full') this.#full(service.followed)
           else if (became === 'again') {
@@ -168,62 +181,70 @@ export class Conversation {
         }
         const { members } = this
         this.#sharing.live(members)
-        if (members.length === this.#all.size) host.agreed()
-        if (this.#share?.until === 'live' && !this.#over) host.step('outdated')
-        host.changed()
+        if (members.length === this.#all.size) owner.agreed()
+        if (this.#share?.until === 'live' && !this.#over) owner.step('outdated')
+        owner.changed()
       },
       pong: ({ after }) => {
-        if (after !== '') this.#stand(after)
+        if (after !== '') this.#applyPositions(after)
       },
       error: (frame) => {
         const one = tracked(frame.ref!)
         if (one === undefined) return
         this.#forget(one)
-        host.refused(one, refusal(frame))
+        owner.refused(one, refusal(frame))
       },
     }
   }
 
   #position(token: string): void {
     this.isOfUse = true
-    this.#host.step('heard')
-    const isTorn = this.#stand(token)
+    this.#owner.step('heard')
+    const isTorn = this.#applyPositions(token)
     this.#parkFull()
     const share = this.#share
     if (share === undefined || this.#over) return
-    if (share.until === 'position' && share.members.every(({ hasResumePoint: placed }) => placed))
-      this.#host.step('outdated')
+    if (share.until === 'position' && share.members.every(({ hasResumePoint }) => hasResumePoint))
+      this.#owner.step('outdated')
     else if (isTorn) this.#leave(share)
   }
 
-  /** A poll's events come before the position that says which logs its gateway reads. Once it is left it serves nobody. */
+  /**
+   * Notes which logs the gateway reads. A poll's events come before the position that names these
+   * logs. The shared request ends if it no longer serves all of its members.
+   */
   #reads(logs: readonly Log[]): void {
     const share = this.#share
     if (share !== undefined && this.#sharing.reads(this.members, logs)) this.#leave(share)
   }
 
-  /** What it still brings would carry them along, where others are to be asked for now. */
+  /**
+   * Leaves a shared request at once if the next one has other members: what it still delivers
+   * would move all of its members.
+   */
   #leave({ members }: SharedRequest): void {
     const next = this.#sharing.next([...this.#all]).members
-    if (members.some((each) => !next.includes(each))) this.#host.step('torn')
+    if (members.some((each) => !next.includes(each))) this.#owner.step('torn')
   }
 
-  #stand(token: string): boolean {
-    const said = decodeSaid(token)
+  #applyPositions(token: string): boolean {
+    const decoded = decodeSaid(token)
     let isTorn = this.#sharing.reads(
       this.members,
-      said.counts.filter(({ isRead }) => isRead),
+      decoded.counts.filter(({ isRead }) => isRead),
     )
-    for (const service of this.#byRef.values()) isTorn = service.stands(said) || isTorn
+    for (const service of this.#byRef.values()) isTorn = service.stands(decoded) || isTorn
     return isTorn
   }
 
-  /** What names no ref is for all. */
-  #whom({ refs = [] }: Pick<Delivery, 'refs'>): Iterable<Service> {
+  /** Returns the services of the refs. A frame without refs is for all. */
+  #servicesFor({ refs = [] }: Pick<Delivery, 'refs'>): Iterable<Service> {
     return refs.length === 0 ? this.#byRef.values() : refs.flatMap((ref) => this.#byRef.get(ref) ?? [])
   }
 
-  /** Where all share one position, they share what is asked for as well. */
+  /**
+   * Registers a service and returns its request. Members of a shared request share its options.
+   */
   #serve(tracked: TrackedSubscription): SubscribeRequest {
     const ref = ++this.#lastRef
     const share = this.#share
@@ -232,13 +253,16 @@ export class Conversation {
         ? new SeparateService(tracked)
         : new SharedService(tracked, share.members.length, () => this.#leave(share))
     this.#byRef.set(ref, service)
-    const wish = tracked.connected(ref)
-    if (share === undefined) return wish
+    const request = tracked.connected(ref)
+    if (share === undefined) return request
     const { after, last, policy } = share
-    return { ref, subject: wish.subject, after, ...subscribeOptions(last, policy) }
+    return { ref, subject: request.subject, after, ...subscribeOptions(last, policy) }
   }
 
-  /** Before its position is known, which may come behind events, it would start anew, and perhaps beyond what it has not had. */
+  /**
+   * Parks a subscription once its position is known, which may arrive after events. Without a
+   * position it would start again, perhaps after events that it has not received.
+   */
   #full(tracked: TrackedSubscription): void {
     this.#fullAtPosition.add(tracked)
     this.#parkFull()
@@ -248,7 +272,7 @@ export class Conversation {
     for (const tracked of this.#fullAtPosition) {
       if (!tracked.hasResumePoint) continue
       this.#fullAtPosition.delete(tracked)
-      this.#host.full(tracked)
+      this.#owner.full(tracked)
     }
   }
 }

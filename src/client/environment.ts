@@ -1,51 +1,58 @@
 import { hashOf } from '../wire/token.ts'
 
-/** What happens around the program. */
+/** Changes around the program. */
 export type Happening = 'online' | 'offline' | 'visible' | 'hidden' | 'leaving'
 
-/** What the SDK asks of the browser, or of whatever it runs in. */
+/** The browser, or another platform, as the SDK uses it. */
 export interface Environment {
-  /** False = certainly no network; true says little. */
+  /** False = certainly no network; true is not reliable. */
   online(): boolean
-  /** Tells changes until the result is called, and first of all where the page is hidden. `leaving`: it may not run again. */
+  /**
+   * Reports changes until the returned function is called. Reports a page that is hidden at the
+   * start before anything else. `leaving`: the page may not run again.
+   */
   watch(happened: (what: Happening) => void): () => void
-  /** How the tabs of a browser find each other; undefined where there are none. */
+  /** Lets the tabs of a browser find each other; undefined where there are none. */
   readonly tabs: TabMeeting | undefined
 }
 
-/** The tabs of one origin that use the same name, and their worker. */
+/** Locks and channels of the tabs of one origin with the same name, and their worker. */
 export interface TabMeeting {
   /**
-   * Calls `granted` once this tab is the only one that holds the name, and the result of that when a worker takes it away. Its own result
-   * gives it up, or the wish for it.
+   * Requests the lock of that name. Calls `granted` once this tab holds it, and the function that
+   * `granted` returned when a worker takes the lock away. The returned function releases the lock
+   * or withdraws the request.
    */
   lead(name: string, granted: () => () => void): () => void
-  /** What one tab posts, all others hear. */
+  /** Joins a channel. All other tabs receive what one tab posts. */
   join(name: string, heard: (message: unknown) => void): TabChannel
 }
 
-/** To be called apart from it, too. */
+/** Its functions need no `this`. */
 export interface TabChannel {
   post(message: unknown): void
-  /** Starts the worker of the channel's name, or finds it where it runs. `failed`: its script can't be used. Rejects where there is none. */
+  /**
+   * Starts the worker of the channel's name, or connects to it if it runs. `failed`: the script
+   * can't be used. Rejects if the platform has no SharedWorker.
+   */
   work(script: string | URL, failed: (cause: unknown) => void): Promise<void>
   close(): void
 }
 
-/** Always online, always visible, alone: a server, or a test. */
+/** Always online, always visible, no other tabs: a server, or a test. */
 export const plainEnvironment: Environment = {
   online: () => true,
   watch: () => () => {},
   tabs: undefined,
 }
 
-/** The page that this runs in; the plain one where there is none. */
+/** Returns the environment of the page; the plain one outside of a page. */
 export function pageEnvironment(): Environment {
   if (typeof document === 'undefined') return plainEnvironment
   return {
     online: () => navigator.onLine,
     watch: watchPage,
-    // On https and loopback pages only.
+    // Browsers have Web Locks on https and loopback pages only.
     tabs: 'locks' in navigator ? pageTabs : undefined,
   }
 }
@@ -55,7 +62,7 @@ function watchPage(happened: (what: Happening) => void): () => void {
   const { signal } = over
   addEventListener('online', () => happened('online'), { signal })
   addEventListener('offline', () => happened('offline'), { signal })
-  // A page that comes out of the back/forward cache was asleep: what it held may be gone.
+  // A page from the back/forward cache did not run meanwhile: its connection may be gone.
   addEventListener('pageshow', ({ persisted }) => persisted && happened('visible'), { signal })
   addEventListener('pagehide', () => happened('leaving'), { signal })
   const visibility = () => happened(document.visibilityState)
@@ -64,7 +71,7 @@ function watchPage(happened: (what: Happening) => void): () => void {
   return () => over.abort()
 }
 
-/** `how`, of a worker: it takes the lock at once from whoever holds it, also from a frozen tab. */
+/** `how`: of a worker, which steals the lock at once, also from a frozen tab. */
 function lead(name: string, granted: () => () => void, how?: LockOptions): () => void {
   const over = new AbortController()
   const { signal } = over
@@ -74,7 +81,7 @@ function lead(name: string, granted: () => () => void, how?: LockOptions): () =>
     taken = granted()
     return new Promise((resolve) => signal.addEventListener('abort', resolve))
   }
-  // It rejects when the wish is given up as well.
+  // The promise also rejects when the request is withdrawn.
   navigator.locks.request(name, how ?? { signal }, hold).catch(() => signal.aborted || taken?.())
   return () => over.abort()
 }
@@ -88,7 +95,7 @@ export const pageTabs = {
     return {
       post: (message) => channel.postMessage(message),
       async work(script, failed) {
-        // By a hash: browsers show what their workers are called.
+        // A hash, because browsers show the names of workers to users.
         worker = new SharedWorker(script, `${hashOf(name)}`)
         worker.onerror = failed
         worker.port.postMessage(name)

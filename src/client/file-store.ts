@@ -3,8 +3,9 @@ import { rename, writeFile } from 'node:fs/promises'
 import type { PositionStore } from './store.ts'
 
 /**
- * A JSON file, written anew and put in the old one's place, so that a crash leaves one of the two. For one process at a time. Throws
- * when the file is there and can't be read.
+ * Keeps positions in a JSON file. Each save writes a new file and renames it over the old one, so
+ * that a crash leaves one of the two. For one process at a time. Throws if the file exists and
+ * can't be read.
  */
 export function fileStore(path: string): PositionStore {
   const tokens = read(path)

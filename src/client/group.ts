@@ -3,13 +3,14 @@ import type { NetworkOptions } from './network.ts'
 import type { TransportName } from './transports.ts'
 
 /**
- * What the tabs that share a connection have in common: which gateways they ask, and how. As JSON it is the name of their lock and channel, so
- * whoever asks others, or with other credentials, shares nothing with them; and it is all that a worker needs.
+ * The common options of the tabs that share a connection: their gateways and how they connect. Its
+ * JSON names their lock and channel, so that tabs with other gateways or credentials share nothing
+ * with them. A worker needs no other options.
  */
 export type Group = readonly [
   sdk: 'carillon',
   tabs: string,
-  /** In order of preference where that is to be kept, else sorted. */
+  /** In order of preference with `keepOrder`, else sorted. */
   urls: readonly string[],
   keepOrder: boolean | undefined,
   transports: readonly TransportName[] | undefined,

@@ -4,12 +4,13 @@ import { lost, unreadable } from './refusal.ts'
 import { Silence, silent } from './silence.ts'
 
 /**
- * Makes the requests of a connection, one at a time; resolves with why they have ended. `isOver`: nothing is told any more. `signal`: for the next
- * request, and no other, as fetch lets go of a signal only when the garbage collector says so.
+ * Sends the requests of a connection, one at a time. Resolves with the reason of its end.
+ * `isOver`: no more callbacks. `signal`: a new one for each request, since fetch releases a signal
+ * only at garbage collection.
  */
 type Run = (silence: Silence, isOver: () => boolean, signal: () => AbortSignal) => Promise<Refusal>
 
-/** A connection over HTTP requests. It ends once, and that is told unless it was closed. */
+/** Opens a connection over HTTP requests. It reports its end once, unless it was closed. */
 export function httpConnection(gateway: string, handlers: Handlers, clock: Timing, run: Run): Connection {
   let request = new AbortController()
   let over = false

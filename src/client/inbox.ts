@@ -7,52 +7,66 @@ import type { State } from './state.ts'
 import type { SubscriptionSink } from './tracked-subscription.ts'
 
 export interface InboxOptions {
-  /** Events and gaps that a subscription holds for its subscriber; beyond that it lets go until there is room. */
+  /**
+   * Most events and gaps held for the consumer. Beyond it the subscription detaches until it has
+   * drained.
+   */
   readonly maxEvents: number
-  /** The same in bytes of their data; a single event may be larger. */
+  /** The same bound in bytes of data. A single event may be larger. */
   readonly maxBytes: number
 }
 
 export const inboxDefaults: InboxOptions = { maxEvents: 1024, maxBytes: 8 * 1024 * 1024 }
 
-/** What an event costs beside its data, about, bytes. */
+/** Approximate overhead of an event beside its data, bytes. */
 const eventBytes = 500
 
 export interface InboxOwner<T> {
-  /** The next item; the one after it comes when what this returns has settled. A throw or rejection ends the subscription. */
+  /**
+   * Hands over the next item. The following one waits until the returned promise has settled. A
+   * throw or rejection ends the subscription.
+   */
   item(item: Received<T>): unknown
-  /** Everything missed has been handled. */
+  /** All missed events have been handled. */
   live(): void
   state(state: State): void
   refused(refused: Refusal): void
-  /** `handled` has moved. */
+  /** `handled` has changed. */
   handled(): void
-  /** It was full, and takes more again. */
+  /** The inbox was full and has drained. */
   room(): void
   failed(error: unknown): void
 }
 
 interface Entry<T> {
-  /** undefined: the mark that everything missed stands before it, unless it was told of another state since: `states` then. */
+  /**
+   * undefined: the mark after all missed events. It counts only if the state has not changed
+   * since, see `states`.
+   */
   readonly item: Received<T> | undefined
   readonly states: number
   readonly bytes: number
-  /** Where the subscription stands once this and all before it are handled, by partition, in the order in which to apply them. */
+  /**
+   * Position changes that apply once this entry is handled, by partition, in order of application.
+   */
   readonly moves: Map<string, PositionChange>
 }
 
-/** What one subscription has been given and its subscriber has not handled yet, in order and bounded. */
+/**
+ * Items that a subscription has received and its consumer has not handled yet, in order and
+ * bounded.
+ */
 export class Inbox<T> implements SubscriptionSink {
-  /** Behind everything that was handled, never behind more. */
+  /** The position after everything handled, never further. */
   readonly handled = new ResumePoint()
   readonly #options: InboxOptions
   readonly #owner: InboxOwner<T>
   #queue: Entry<T>[] = []
   #bytes = 0
-  /** In the subscriber's hands. */
+  /** The entry that the consumer is handling. */
   #inHand: Entry<T> | undefined
   #full = false
-  /** States so far. */
+  /** Number of state changes. */
   #states = 0
   #closed = false
 
@@ -93,19 +107,19 @@ export class Inbox<T> implements SubscriptionSink {
     if (!this.#closed) this.#owner.refused(refused)
   }
 
-  /** Nothing more is handed over. What is in hand counts once it has settled. */
+  /** Hands over nothing more. The item in hand still counts once it has settled. */
   close(): void {
     this.#closed = true
     this.#queue = []
     this.#bytes = 0
   }
 
-  /** Where it stands once the item in hand is handled; the same as `handled` where there is none. */
+  /** The position once the item in hand is handled; equals `handled` if there is none. */
   get inHand(): ResumePoint {
-    const place = new ResumePoint()
-    place.moveTo(this.handled)
-    for (const move of this.#inHand?.moves.values() ?? []) place.move(move)
-    return place
+    const point = new ResumePoint()
+    point.moveTo(this.handled)
+    for (const move of this.#inHand?.moves.values() ?? []) point.move(move)
+    return point
   }
 
   #add(item: Received<T> | undefined, bytes: number, move: PositionChange | undefined): boolean {
@@ -152,7 +166,7 @@ export class Inbox<T> implements SubscriptionSink {
     }
   }
 
-  /** False once nothing more is to be handed over. */
+  /** Returns false once the inbox is closed. */
   #settle(entry: Entry<T>): boolean {
     this.#inHand = undefined
     for (const move of entry.moves.values()) this.handled.move(move)
@@ -171,7 +185,10 @@ export class Inbox<T> implements SubscriptionSink {
   }
 }
 
-/** What two moves of a position, or of a count, come to is one, in the place of the first: no more of them than partitions and logs. */
+/**
+ * Adds a move, merged with an earlier one of the same position or count in that one's place. There
+ * are never more moves than partitions and logs.
+ */
 function attach(moves: Map<string, PositionChange>, move: PositionChange): void {
   const { how, positions = [], counts = [] } = move
   if (how === 'all') {

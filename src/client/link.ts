@@ -13,12 +13,14 @@ import type { TrackedSubscription } from './tracked-subscription.ts'
 import { TransportUpgrade } from './transport-upgrade.ts'
 
 export interface LinkOptions {
-  /** `http://127.0.0.1:8080`, in order of preference. */
+  /** Base URLs, such as `http://127.0.0.1:8080`, in order of preference. */
   readonly urls: readonly string[]
   /** In order of preference. */
   readonly transports: readonly Transport[]
   readonly backoff: BackoffOptions
-  /** A page that nobody has seen for so long lets go of its connection until it is seen, ms; Infinity = never. */
+  /**
+   * Closes the connection of a page hidden for this long, until it is seen, ms; Infinity = never.
+   */
   readonly hiddenMs: number
   readonly clock: Timing
   readonly random: Random
@@ -27,25 +29,30 @@ export interface LinkOptions {
 
 export interface LinkListener {
   state(state: State): void
-  /** The gateway refuses this client, whatever it follows. Nothing is told after it. */
+  /** The gateway refuses the client as a whole. No callback follows. */
   refused(refused: Refusal): void
 }
 
 interface Loss {
   readonly refused: Refusal
-  /** How long it had been there where it brought nothing, ms. */
+  /** Lifetime of a fruitless connection, ms; undefined if it delivered something. */
   readonly vainMs: number | undefined
-  /** Whom it served last. */
+  /** The subscriptions that it served at its end. */
   readonly served: readonly TrackedSubscription[]
-  /** Whom its request named. */
+  /** The subscriptions that its request named. */
   readonly asked: readonly TrackedSubscription[]
 }
 
-/** What failed before a connection is forgotten once it has stood for so long, ms: one that is accepted and then closed is a failure. */
+/**
+ * Age at which a connection resets the back-off, ms. One that is accepted and soon closed counts
+ * as a failure.
+ */
 const steadyMs = 5000
-/** A connection that nobody uses any more is kept so long, ms: its next user may come at once. */
+/** Time for which an unused connection is kept, ms: its next user may come at once. */
 const lingerMs = 5000
-/** A client that is told to be online again waits up to so long, ms: others are told at the same time. */
+/**
+ * Upper bound of the random delay after `online`, ms: other clients come online at the same time.
+ */
 const onlineSpreadMs = 250
 
 const isAnswered = (phase: Phase): boolean => phase === 'open' || phase === 'streaming'
@@ -53,40 +60,44 @@ const isAnswered = (phase: Phase): boolean => phase === 'open' || phase === 'str
 const idle = waiting('idle', 'nothing is subscribed')
 
 /**
- * A client's one connection, for all that it follows: opens it, opens it again by back-off, here or at another gateway, over this
- * transport or the next. What it does when is in the table of phases (phase.ts); here is how. It knows no sockets and no timers but by
- * contract.
+ * A client's one connection for all of its subscriptions. Reconnects with back-off, to the same or
+ * another gateway, over the same or the next transport. The table of phases (phase.ts) decides
+ * what happens when; this class carries it out. It uses sockets and timers through interfaces
+ * only.
  */
 export class Link {
   readonly #options: LinkOptions
   readonly #listener: LinkListener
   readonly #backoff: Backoff
-  /** Of shared requests that were left at once, until all have been told everything together: gateways may disagree for a while. */
+  /**
+   * Back-off for shared requests left at once, until one has reported everything to all: gateways
+   * may disagree for a while.
+   */
   readonly #tears: Backoff
   #candidates: Candidates
-  /** Who wants to be served. */
+  /** The subscriptions to serve. */
   readonly #members = new Set<TrackedSubscription>()
-  /** Who was refused for now, and when it is asked for again. */
+  /** Subscriptions refused for now, and the cancellation of their next request. */
   readonly #refusedForNow = new Map<TrackedSubscription, () => void>()
   readonly #sharing = new SharedRequestPlanner()
   #conversation: Conversation | undefined
-  /** When that was opened. */
+  /** When the conversation was opened, on the monotonic clock. */
   #connectedMs = 0
-  readonly #host = this.#makeHost()
+  readonly #owner = this.#makeOwner()
   readonly #better: TransportUpgrade
   #phase: Phase = 'idle'
   #cancelAttempt: (() => void) | undefined
-  /** No attempt before this, whatever happens: the gateway asked for it. On the monotonic clock. */
+  /** Earliest time of the next attempt, requested by the gateway, on the monotonic clock. */
   #notBeforeMs = 0
   #cancelLinger: (() => void) | undefined
   #cancelSteady: (() => void) | undefined
-  /** What came last time, or shortly before, could not be read. */
+  /** A connection has delivered unreadable input, and none has been steady since. */
   #unreadable = false
   #cancelHidden: (() => void) | undefined
   #hidden = false
   readonly #unwatch: () => void
   #state: State = idle
-  /** How the last connection ended. */
+  /** The end of the last connection. */
   #loss: Loss | undefined
 
   constructor(options: LinkOptions, listener: LinkListener) {
@@ -125,19 +136,19 @@ export class Link {
     this.#left()
   }
 
-  /** Other ways from now on: what is connected is left for them. */
+  /** Replaces the transports and leaves the present connection. */
   use(transports: readonly Transport[]): void {
     this.#candidates = new Candidates(this.#options.urls, transports)
     this.#backoff.reset()
     this.#step('rerouted')
   }
 
-  /** Asks for a sign of life, and what waits tries at once. */
+  /** Requests a sign of life. A waiting link tries at once. */
   check(): void {
     this.#around('retry')
   }
 
-  /** Nothing is told after it. */
+  /** Closes the link. No callback follows. */
   close(): void {
     this.#step('closed')
     this.#unwatch()
@@ -202,7 +213,7 @@ export class Link {
         this.#unreadable = false
         if (this.#conversation?.isOfUse && this.#candidates.better === undefined) this.#better.reset()
       })
-      for (const { sink: inflow } of this.#conversation?.members ?? []) inflow.state({ name: 'catching-up' })
+      for (const { sink } of this.#conversation?.members ?? []) sink.state({ name: 'catching-up' })
       this.#tell()
     },
     check: () => this.#conversation?.check(),
@@ -226,12 +237,12 @@ export class Link {
     const candidate = this.#candidates.current
     const { url, transport } = candidate
     this.#setState({ name: 'connecting', url, transport: transport.name })
-    // Whoever was told may have closed it.
+    // The state callback may have closed the link.
     if (this.#phase !== 'choosing') return
     this.#step(transport.separate ? 'separate' : 'shared')
     this.#connectedMs = this.#options.clock.monotonicMs()
-    const whom = { members: this.#members, sharing: this.#sharing, clock: this.#options.clock }
-    this.#conversation = new Conversation(candidate, whom, this.#host)
+    const context = { members: this.#members, sharing: this.#sharing, clock: this.#options.clock }
+    this.#conversation = new Conversation(candidate, context, this.#owner)
   }
 
   #backOff(): void {
@@ -245,8 +256,9 @@ export class Link {
   }
 
   /**
-   * A request for several: each is asked for alone, so that only those end that are at fault, and then again together. Where each is well by
-   * itself they are too many for one request, and who came last has no room.
+   * Handles the refusal of a request for several subscriptions. Requests each of them alone, so
+   * that only those at fault end, and then all together again. If each succeeds alone, they are
+   * too many for one request, and the newest is refused.
    */
   #sort(): void {
     const { refused, served, asked } = this.#loss!
@@ -258,9 +270,9 @@ export class Link {
     if (this.#members.size > 0) this.#step('retry')
   }
 
-  // What a connection tells
+  // Callbacks of a connection
 
-  #makeHost(): ConversationOwner {
+  #makeOwner(): ConversationOwner {
     return {
       step: (event) => this.#step(event),
       changed: () => this.#tell(),
@@ -271,13 +283,16 @@ export class Link {
     }
   }
 
-  /** Its subscriber can't keep up: the gateway's log holds the rest. It comes back by `add` when there is room. */
+  /**
+   * Detaches a subscription whose consumer can't keep up; the gateway's log keeps the rest. It
+   * comes back by `add` when its inbox has drained.
+   */
   #park(tracked: TrackedSubscription): void {
     this.remove(tracked)
-    tracked.sink.state(waiting('slow', 'its consumer is behind'))
+    tracked.sink.state(waiting('slow', 'the consumer is slow'))
   }
 
-  /** The connection goes on for the others. */
+  /** Refuses one subscription. The connection continues for the others. */
   #refusedOne(tracked: TrackedSubscription, refused: Refusal): void {
     this.#members.delete(tracked)
     if (refused.retry === 'no') tracked.sink.refused(refused)
@@ -297,7 +312,7 @@ export class Link {
     tracked.sink.state(waiting(code, message, pauseMs))
   }
 
-  /** Somebody does not want to be served any more. */
+  /** A subscription has left. */
   #left(): void {
     if (this.#members.size === 0) this.#step('deserted')
     this.#tell()
@@ -313,7 +328,7 @@ export class Link {
     this.#step(isForGood ? 'refused' : 'lost')
   }
 
-  // What happens around it
+  // Changes of the environment
 
   #happened(what: Happening): void {
     const { clock, hiddenMs } = this.#options
@@ -336,18 +351,21 @@ export class Link {
 
   // State
 
-  /** Who is told may change it: those behind are told of that instead. */
+  /**
+   * Reports a state to all subscriptions. A callback may change the state: the rest have then
+   * received the newer one.
+   */
   #setState(state: State): void {
     this.#show(state)
-    for (const { sink: inflow } of this.#members) if (this.#state === state) inflow.state(state)
+    for (const { sink } of this.#members) if (this.#state === state) sink.state(state)
   }
 
-  /** The state while there is a connection, or nobody who wants one. */
+  /** Reports the state while there is a connection, or no subscription. */
   #tell(): void {
     if (this.#members.size === 0) this.#show(idle)
     else if (isAnswered(this.#phase)) {
       const live = [...this.#members].every((tracked) => tracked.live)
-      // Before that something may be coming which the better one can't bring.
+      // Until then, events may be in transit that the better transport would lose.
       if (live) this.#better.tryLater(this.#candidates.better)
       this.#show({ name: live ? 'live' : 'catching-up' })
     }

@@ -1,4 +1,7 @@
-/** A WebSocket, and what ends its connection without waiting for the other side, to be called at its end; undefined where nothing has to be done. */
+/**
+ * A WebSocket, and a function that ends its connection without waiting for the other side;
+ * undefined if the platform does that itself. Call it at the end of the socket.
+ */
 export interface Made {
   readonly socket: WebSocket
   readonly destroy: (() => void) | undefined
@@ -22,8 +25,10 @@ const created = 'undici:request:create'
 const sent = 'undici:client:sendHeaders'
 
 /**
- * Node's WebSocket waits for an answer to its close, for ever where the network is gone, and holds the process meanwhile. What it stands on,
- * undici, names its connections on diagnostics channels: a request as it is made, and with what it is sent.
+ * Makes a WebSocket that can be destroyed. Node's waits for the answer to its close, forever if
+ * the network is gone, and keeps the process alive meanwhile. Its implementation, undici,
+ * publishes connections on diagnostics channels: a request when it is created, and its socket when
+ * it is sent.
  */
 export function makeSocket(make: () => WebSocket & { terminate?(): void }): Made {
   const channels = (globalThis as Surroundings).process?.getBuiltinModule?.('node:diagnostics_channel')
@@ -40,7 +45,7 @@ export function makeSocket(make: () => WebSocket & { terminate?(): void }): Made
   channels?.subscribe(created, onCreated)
   try {
     const socket = make()
-    // One of the caller's own, such as that of `ws`, may have a way.
+    // A caller's own WebSocket, such as that of `ws`, may have `terminate`.
     if (socket.terminate !== undefined) return { socket, destroy: () => socket.terminate?.() }
     if (request === undefined) return { socket, destroy: undefined }
     channels?.subscribe(sent, onSent)

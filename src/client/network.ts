@@ -1,19 +1,22 @@
-/** How the SDK reaches the network: the platform's own ways unless given. */
+/** The network functions of the SDK; default: the platform's. */
 export interface NetworkOptions {
-  /** Instead of the platform's. */
+  /** Replaces the platform's `fetch`. */
   readonly fetch?: typeof fetch
-  /** Instead of the platform's, with what it is built by: a class of your own may add headers where the platform can. */
+  /**
+   * Replaces the platform's WebSocket. A class of your own may add headers, where the platform
+   * allows that.
+   */
   readonly WebSocket?: new (
     url: string,
     subprotocol: string,
   ) => WebSocket
-  /** Of each HTTP request. A browser's WebSocket has cookies only. */
+  /** Headers of each HTTP request. A browser's WebSocket sends cookies only. */
   readonly headers?: Readonly<Record<string, string>>
-  /** Of each HTTP request: `include` sends cookies to a gateway of another origin as well. */
+  /** For each HTTP request: `include` also sends cookies to a gateway of another origin. */
   readonly credentials?: RequestCredentials
 }
 
-/** As `fetch`. */
+/** Sends a request, as `fetch` does. */
 export type Ask = (url: string, init: Init) => Promise<Response>
 
 type Init = RequestInit & { readonly headers: Readonly<Record<string, string>> }

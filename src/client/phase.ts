@@ -1,89 +1,100 @@
 /**
- * What a link is doing. On a separate connection, such as a WebSocket, each subscription has a position of its own; on a shared one, such
- * as an SSE request, all have the same.
+ * The phases of a link. On a separate connection, such as a WebSocket, each subscription has its
+ * own position. On a shared connection, such as an SSE request, all have the same position.
  */
 export type Phase =
-  /** There is nothing to do. */
+  /** No subscriptions. */
   | 'idle'
-  /** Somebody wants to be served, and nothing is tried by itself: the device is offline, the page hidden, or it was refused. */
+  /**
+   * Subscriptions wait without an attempt: the device is offline, the page hidden, or it was
+   * refused.
+   */
   | 'held'
-  /** The next attempt has its time, whether or not anybody is left to be served then. */
+  /** The next attempt is scheduled, even if no subscription is left by then. */
   | 'waiting'
-  /** It finds out whether, where and for whom to connect. */
+  /** Decides whether, where and for which subscriptions to connect. */
   | 'choosing'
-  /** There is a separate connection, and no gateway has answered. */
+  /** A separate connection is opening; no gateway has answered. */
   | 'connecting'
-  /** A gateway has answered. */
+  /** A separate connection; a gateway has answered. */
   | 'open'
-  /** Nobody uses a separate connection any more, on which no gateway has answered; its next user may come at once. */
+  /** An unused separate connection, kept for its next user; no gateway has answered. */
   | 'leaving'
-  /** The same, and a gateway has answered. */
+  /** An unused separate connection, kept for its next user; a gateway has answered. */
   | 'lingering'
-  /** There is a shared connection, and no gateway has answered. */
+  /** A shared connection is opening; no gateway has answered. */
   | 'requesting'
-  /** A gateway has answered. */
+  /** A shared connection; a gateway has answered. */
   | 'streaming'
-  /** For good: whatever still comes changes nothing. */
+  /** Final: no event changes it. */
   | 'closed'
 
 export type LinkEvent =
-  /** Somebody wants to be served. */
+  /** A subscription has joined. */
   | 'joined'
-  /** Nobody wants to be served any more. */
+  /** The last subscription has left. */
   | 'deserted'
-  /** Nobody came back to the connection. */
+  /** The time for which an unused connection is kept has passed. */
   | 'unused'
-  /** It is time to choose: of an attempt, or because there is another choice now. */
+  /** It is time to choose: for a scheduled attempt, or because the choice has changed. */
   | 'due'
-  /** This is no time to connect. */
+  /** Connecting is not allowed now. */
   | 'barred'
-  /** A connection is being opened. */
+  /** A separate connection is being opened. */
   | 'separate'
+  /** A shared connection is being opened. */
   | 'shared'
-  /** A gateway has said something. */
+  /** The gateway has answered. */
   | 'heard'
-  /** A request for others, or for more, is to take the place of a shared connection. */
+  /** A request for other subscriptions, or for more, is to replace a shared connection. */
   | 'outdated'
-  /** What a shared connection still brings would carry somebody past what is to be told. */
+  /**
+   * What a shared connection still delivers would move a subscription past a gap that it has to
+   * report.
+   */
   | 'torn'
-  /** There are other ways to connect. */
+  /** The transports have changed. */
   | 'rerouted'
   | 'lost'
-  /** For good. */
+  /** Refused for good. */
   | 'refused'
-  /** There is reason to try now. */
+  /** There is a reason to try now. */
   | 'retry'
   | 'online'
   | 'offline'
   | 'closed'
 
 export type Effect =
-  /** The connection, and all timers. */
+  /** Closes the connection and cancels all timers. */
   | 'leave'
   | 'choose'
-  /** At once, or as soon as the gateway allows; one for all that change together. */
+  /** Schedules one attempt, at once or as soon as the gateway allows, for all changes together. */
   | 'attempt'
-  /** Leaving at once may be of no use for a while, as gateways disagree. */
+  /** Schedules an attempt with back-off: gateways may disagree for a while. */
   | 'comeApart'
-  /** As after no failure, and not all clients at the same time. */
+  /**
+   * Resets the back-off and schedules an attempt after a short random delay, to spread clients.
+   */
   | 'startOver'
   | 'backOff'
-  /** Until `unused`. */
+  /** Starts the timer of `unused`. */
   | 'linger'
-  /** For whoever is not served. */
+  /** Requests what is not served yet. */
   | 'ask'
-  /** Who has joined waits like the others. */
+  /** Reports the present state to the new subscription. */
   | 'inform'
-  /** A gateway has answered. */
+  /** Handles the first answer of a gateway. */
   | 'greet'
-  /** Asks the connection for a sign of life. */
+  /** Requests a sign of life. */
   | 'check'
-  /** The refusal is for all. */
+  /** Reports the refusal of the client as a whole. */
   | 'end'
-  /** It is to be found out for whom the refusal is. */
+  /** Finds out which subscriptions the refusal concerns. */
   | 'sort'
 
-/** What tells others, who may call back at once, comes last. */
+/**
+ * The next phase and its effects. An effect with callbacks, which may call back at once, is last.
+ */
 export type Step = readonly [Phase, ...Effect[]]
 
 type Row = Partial<Readonly<Record<LinkEvent, Step>>>
@@ -93,7 +104,7 @@ const afresh: Step = ['waiting', 'leave', 'attempt']
 const anew: Step = ['choosing', 'leave', 'choose']
 const over: Step = ['idle', 'leave']
 
-/** Somebody wants to be served, and there is no connection. */
+/** Rows while subscriptions wait without a connection. */
 const apart: Row = {
   joined: soon,
   due: anew,
@@ -160,7 +171,7 @@ const table: Readonly<Record<Phase, Row>> = {
   closed: {},
 }
 
-/** What a link does next. Throws where the event can't come in that phase. */
+/** Returns the next phase and its effects. Throws if the event can't occur in the phase. */
 export function next(phase: Phase, event: LinkEvent): Step {
   if (phase === 'closed') return [phase]
   const step = event === 'closed' ? ([event, 'leave'] as const) : table[phase][event]

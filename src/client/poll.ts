@@ -5,25 +5,25 @@ import { httpConnection } from './http-connection.ts'
 import type { Ask } from './network.ts'
 import { answerWith, lost, refusalOf } from './refusal.ts'
 
-/** How long the gateway may hold a poll, ms. */
+/** Time for which the gateway may hold a poll, ms. */
 const waitMs = 25_000
-/** An answer that has not begun so long after that, or whose next byte is as late, will not come, ms. */
+/** Limit beyond `waitMs` for the answer's first byte, and between later bytes, ms. */
 const graceMs = 15_000
 
 interface Answer {
   readonly frames: readonly unknown[]
-  /** All that was missed has been told. */
+  /** All missed events have been sent. */
   readonly live: boolean
   readonly after: string
 }
 
-/** `POST /v1/poll`, over and over. */
+/** Opens a connection that repeats `POST /v1/poll`. */
 export const openPoll =
   (ask: Ask): Open =>
-  (gateway, wishes, handlers, clock) => {
-    const subjects = wishes.map(({ subject }) => subject)
-    const { policy } = wishes[0] ?? {}
-    let { after = [], last } = wishes[0] ?? {}
+  (gateway, requests, handlers, clock) => {
+    const subjects = requests.map(({ subject }) => subject)
+    const { policy } = requests[0] ?? {}
+    let { after = [], last } = requests[0] ?? {}
     let live = false
     const take = (answer: Answer, isOver: () => boolean) => {
       for (const each of answer.frames) {

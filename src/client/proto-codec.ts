@@ -1,7 +1,10 @@
 import { decodeServerFrame, encodeClientFrame } from '../wire/proto.ts'
 import type { Codec } from './codec.ts'
 
-/** Protobuf frames: events come as their publisher made them, and payloads that are not text take less. Needs the package protobufjs. */
+/**
+ * Protobuf frames. Payloads arrive byte for byte as published, and those that are not text take
+ * less space. Needs the package protobufjs.
+ */
 export const protoCodec: Codec = {
   subprotocol: 'carillon.v1.proto',
   encode: (frame) => new Uint8Array(encodeClientFrame(frame)),

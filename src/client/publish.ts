@@ -7,29 +7,35 @@ import type { Refusal } from './connection.ts'
 import type { Ask } from './network.ts'
 import { answerWith, lost, refusalOf, refusedError } from './refusal.ts'
 
-/** An event to publish: at most one of `data`, `text` and `bytes`. Fields at their defaults may be left out. */
+/**
+ * An event to publish, with at most one of `data`, `text` and `bytes`. Fields at their defaults
+ * are optional.
+ */
 export interface OutgoingEvent {
   readonly subject: string
-  /** JSON. */
+  /** A JSON value. */
   readonly data?: unknown
   readonly text?: string
   readonly bytes?: Uint8Array
-  /** For subscribers' de-duplication; made up when absent, and kept over all attempts. */
+  /** For de-duplication by subscribers; random by default. All attempts keep it. */
   readonly id?: string
   readonly type?: string
   readonly contentType?: string
-  /** Unix µs; the gateway's clock when absent. */
+  /** Unix µs; default: the gateway's clock. */
   readonly publishedAtUs?: number
   readonly ttlMs?: number
   readonly collapseKey?: string
   readonly priority?: number
   readonly attributes?: Readonly<Record<string, string>>
-  /** The subject's value is gone. */
+  /** The subject's value has been deleted. */
   readonly deleted?: boolean
 }
 
 export interface PublishOptions {
-  /** How long attempts are repeated, ms. An attempt whose answer is lost may have been carried out: the next one is a new record. */
+  /**
+   * Limit for all attempts together, ms. An attempt whose answer is lost may have been carried
+   * out; the next one then writes another record.
+   */
   readonly timeoutMs?: number
   readonly signal?: AbortSignal
 }
@@ -44,7 +50,10 @@ export interface PublishContext {
   readonly random: Random
 }
 
-/** Resolves once the broker has all of them, or none is wrong: positions in their order. Throws RefusedError. */
+/**
+ * Publishes a batch. Resolves once the broker has all events, with their positions in the same
+ * order. One invalid event rejects the whole batch. Throws RefusedError.
+ */
 export async function publish(
   events: readonly OutgoingEvent[],
   { urls, backoff, clock, random, ask }: PublishContext,
@@ -54,21 +63,21 @@ export async function publish(
   const pauses = new Backoff(random, backoff)
   const deadline = clock.monotonicMs() + timeoutMs
   const until = { clock, signal, ask }
-  let said: Refusal | undefined
+  let refused: Refusal | undefined
   for (let attempt = 0; ; attempt++) {
     signal?.throwIfAborted()
     const leftMs = deadline - clock.monotonicMs()
     const answer = await post(`${urls[attempt % urls.length]}/v1/publish`, body, leftMs, until)
     if (Array.isArray(answer)) return answer
-    // What a gateway said tells more than that the last attempt had no answer.
-    said = answer.code === 'lost' ? (said ?? answer) : answer
+    // A gateway's refusal is more useful than the missing answer of the last attempt.
+    refused = answer.code === 'lost' ? (refused ?? answer) : answer
     const pauseMs = pauses.next(answer.retryAfterMs)
-    if (said.retry === 'no' || clock.monotonicMs() + pauseMs >= deadline) throw refusedError(said)
+    if (refused.retry === 'no' || clock.monotonicMs() + pauseMs >= deadline) throw refusedError(refused)
     await pause(pauseMs, until)
   }
 }
 
-/** What ends a wait. */
+/** What a wait depends on. */
 interface Until {
   readonly clock: Timing
   readonly signal: AbortSignal | undefined
@@ -104,7 +113,7 @@ function pause(ms: number, until: Until): Promise<void> {
   })
 }
 
-/** Runs `task` after `ms` or once it is aborted, until it is released. */
+/** Runs `task` after `ms` or when `signal` aborts, whichever is first. The result cancels it. */
 function after(ms: number, { clock, signal }: Until, task: () => void): () => void {
   const cancel = clock.after(ms, task)
   signal?.addEventListener('abort', task)
@@ -119,7 +128,7 @@ function wireEvent({ bytes, ...event }: OutgoingEvent): object {
   return bytes === undefined ? { ...event, id } : { ...event, id, base64: encodeBase64(bytes) }
 }
 
-/** `crypto.randomUUID` is there on https and loopback pages only. */
+/** Returns a random ID. `crypto.randomUUID` exists on https and loopback pages only. */
 function randomId(): string {
   return encodeBase64Url(crypto.getRandomValues(new Uint8Array(16)), 16)
 }

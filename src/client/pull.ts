@@ -2,7 +2,7 @@ import type { Received } from './received.ts'
 import { RefusedError } from './refusal.ts'
 import type { Reason } from './state.ts'
 
-/** A call of `next` that waits. */
+/** A pending call of `next`. */
 interface Asking<T> {
   resolve(result: IteratorResult<Received<T>, undefined>): void
   reject(error: unknown): void
@@ -10,13 +10,14 @@ interface Asking<T> {
 
 interface Offered<T> {
   readonly item: Received<T>
-  /** It has been handled. */
+  /** Marks the item as handled. */
   settle(): void
 }
 
 /**
- * The items of a subscription for `for await`. One counts as handled when the next one is asked for: an item whose loop was left by
- * `break` or a throw comes again from a stored position.
+ * Iterates over a subscription's items for `for await`. An item counts as handled when the
+ * consumer requests the next one. An item at which the loop ended by `break` or a throw is
+ * delivered again from a stored position.
  */
 export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
   readonly #leave: () => void
@@ -25,12 +26,12 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
   #asking: Asking<T>[] = []
   #over: Reason | undefined
 
-  /** `leave`: nobody will ask any more. */
+  /** `leave`: called when the consumer ends the iteration. */
   constructor(leave: () => void) {
     this.#leave = leave
   }
 
-  /** Resolves when it has been handled. */
+  /** Resolves when the item has been handled. */
   offer(item: Received<T>): Promise<void> {
     return new Promise((settle) => {
       const offered = { item, settle }
@@ -40,13 +41,13 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
         return
       }
       asking.resolve({ value: item, done: false })
-      // The next one is asked for already.
+      // The consumer has already requested the next item.
       if (this.#asking.length > 0) settle()
       else this.#inHand = offered
     })
   }
 
-  /** No more items come. */
+  /** Ends the iteration: no more items follow. */
   end(reason: Reason): void {
     this.#over = reason
     this.#offered = undefined
@@ -73,7 +74,7 @@ export class Pull<T> implements AsyncIterableIterator<Received<T>, undefined> {
     return this
   }
 
-  /** The end is told as an error once, unless the subscriber wanted it. */
+  /** Throws the reason once, unless the subscriber closed the subscription. */
   async #finish(): Promise<IteratorResult<Received<T>, undefined>> {
     const { code, message } = this.#over!
     this.#over = { code: 'done', message }

@@ -1,10 +1,10 @@
 import type { Delivery, Event, GapReason } from '../wire/frames.ts'
 import type { RelayedGap } from './gap.ts'
 
-/** U+FEFF at the start is text like any other. */
+/** Keeps a U+FEFF at the start: it is part of the text. */
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** An event as a subscriber is given it. `T` is what its data is as JSON: a claim of the subscriber's, not checked. */
+/** An event as a subscriber receives it. `T` types its JSON data, unchecked at run time. */
 export class ReceivedEvent<T = unknown> implements Event {
   readonly kind = 'event'
   declare readonly subject: string
@@ -18,11 +18,14 @@ export class ReceivedEvent<T = unknown> implements Event {
   declare readonly priority: number
   declare readonly attributes: Readonly<Record<string, string>>
   declare readonly deleted: boolean
-  /** Over SSE only; elsewhere the gateway does not say it. */
+  /** Known over SSE only; other transports do not carry it. */
   readonly stream: string | undefined
   readonly partition: number
   readonly offset: number
-  /** Token of the position behind it, in its partition alone; '' where the gateway did not say, as over SSE at most times. */
+  /**
+   * Token of the position after this event, for its partition alone; '' if the gateway did not
+   * send one. SSE sends it with few events.
+   */
   readonly after: string
 
   constructor({ event, stream, partition, offset, after }: Delivery) {
@@ -33,18 +36,21 @@ export class ReceivedEvent<T = unknown> implements Event {
     this.after = after
   }
 
-  /** The data as UTF-8. */
+  /** Returns the data decoded as UTF-8. */
   text(): string {
     return decoder.decode(this.data)
   }
 
-  /** The data as JSON, a byte order mark before it aside. Throws SyntaxError where it is none. */
+  /** Returns the parsed JSON data; ignores a leading byte order mark. Throws SyntaxError. */
   json(): T {
     return JSON.parse(this.text().replace(/^\ufeff/, ''))
   }
 }
 
-/** Offsets of a partition that the subscriber will not be given: fetch the state that the events were about, then go on. */
+/**
+ * Offsets of a partition that the subscriber will not receive. The usual reaction is to fetch the
+ * state that the events describe, then continue.
+ */
 export interface ReceivedGap {
   readonly kind: 'gap'
   /** `unspecified` = a reason that this version does not know. */
@@ -54,15 +60,15 @@ export interface ReceivedGap {
   /** First and last offset, inclusive; `to` undefined = unknown. */
   readonly from: number
   readonly to: number | undefined
-  /** How many events, where known. */
+  /** Number of events; undefined = unknown. */
   readonly n: number | undefined
-  /** Whether something was certainly lost. */
+  /** Whether events were certainly lost. */
   readonly certain: boolean
-  /** Token of the position behind it, in its partition alone. */
+  /** Token of the position after the gap, for its partition alone. */
   readonly after: string
 }
 
-/** What a subscription brings, in order. */
+/** An item of a subscription, in order. */
 export type Received<T = unknown> = ReceivedEvent<T> | ReceivedGap
 
 export function receivedGap({ refs, behind, ...gap }: RelayedGap): ReceivedGap {

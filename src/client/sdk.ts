@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** What users of the package name: `carillon-client`. */
+/** The public names of the package `carillon-client`. */
 export type { Policy, Published } from '../wire/frames.ts'
 export type { BackoffOptions } from './backoff.ts'
 export { type Client, type ClientOptions, connect } from './client.ts'

@@ -1,49 +1,52 @@
 import type { Event } from '../wire/frames.ts'
 
-/** Events that are remembered until a position passes them, in number; of older ones the offset alone counts. */
+/** Most events remembered until a position passes them. Below those, only the offset decides. */
 const maxEvents = 2048
 
 /**
- * What came in one partition since its last position, as over SSE, where positions are said less often than events. After a reconnect it
- * comes again; where the log was rewritten meanwhile, something else does under the same offsets.
+ * Events received in one partition since its last position. SSE sends positions less often than
+ * events, so these arrive again after a reconnect. If the log was rewritten meanwhile, different
+ * events arrive under the same offsets.
  */
 export class SeenEvents {
-  /** The next new offset. */
+  /** One above the highest received offset. */
   next = 0
-  /** What each event was, by offset. */
+  /** Fingerprints by offset. */
   readonly #events = new Map<number, string>()
-  /** Below it what is not remembered is not new. */
+  /** Below this offset, an event that is not remembered counts as received. */
   #from = 0
 
-  /** Whether it came before. */
+  /** Whether the event was received before. */
   has(offset: number, event: Event): boolean {
     if (offset >= this.next) return false
     return this.#events.has(offset) ? this.remembers(offset, event) : offset < this.#from
   }
 
-  /** Whether it is known to be this very one. */
+  /** Whether exactly this event is remembered at this offset. */
   remembers(offset: number, event: Event): boolean {
     return this.#events.get(offset) === fingerprint(event)
   }
 
   took(offset: number, event: Event): void {
-    // Something else was there: what looks as before behind it, as one deletion looks like the other, may be another one too.
+    // The log was rewritten here. From here on, events without an id may be different events that
+    // look the same, as one deletion looks like another.
     if (this.#events.has(offset)) {
       this.#from = Math.min(this.#from, offset)
       for (const [other, was] of this.#events) if (other >= offset && was[0] === ',') this.#events.delete(other)
     }
-    // What comes below others is of another history, or of a subject that has moved since: those above it are known all the same.
+    // An event below others belongs to another history, or to a subject that has moved since. The
+    // events above it stay known either way.
     this.next = Math.max(this.next, offset + 1)
     this.#events.set(offset, fingerprint(event))
     if (this.#events.size > maxEvents) this.passed(this.#events.keys().next().value! + 1)
   }
 
-  /** What lies below `offset` and did not come was not asked for. */
+  /** Marks the offsets below `offset` that were not received as not requested. */
   skipped(offset: number): void {
     this.#from = Math.max(this.#from, offset)
   }
 
-  /** A position says that all below `offset` is behind it. */
+  /** Drops the events below `offset`, which a position has passed. */
   passed(offset: number): void {
     this.skipped(offset)
     for (const other of this.#events.keys()) {
@@ -53,6 +56,6 @@ export class SeenEvents {
   }
 }
 
-/** Of an event without an id it begins with a comma. */
+/** Starts with a comma for an event without an id. */
 const fingerprint = ({ subject, id, publishedAtUs, data }: Event): string =>
   `${[id, subject, publishedAtUs, data.length]}`

@@ -6,25 +6,34 @@ import { countOf, leadsBack, positionsOf } from './gap.ts'
 import type { Service } from './service.ts'
 import type { TrackedSubscription } from './tracked-subscription.ts'
 
-/** Events that wait for `live`, in number: beyond that the gateway is asked again for all of them. */
+/** Most frames held until `live`. Beyond it, the subscription is requested again instead. */
 const maxHeld = 256
 
-/** Below each offset: a gap that leads back was discarded. */
+/** Lower than any offset: a gap that leads back was discarded. */
 const below = -1
 
-/** On a connection on which each subscription has a position of its own: a WebSocket, or another tab. */
+/**
+ * Serves a subscription that has its own position on the connection: over a WebSocket, or through
+ * the leader tab. A frame with refs is for these subscriptions only. One without refs is for all
+ * live subscriptions that match.
+ */
 export class SeparateService implements Service {
   readonly followed: TrackedSubscription
   /**
-   * The number of partitions that the subscription knows of once the gaps of all of them have come. A gateway reports each new partition
-   * that a subject may be in before it delivers anything there. A pattern knows of them once it is live.
+   * The number of partitions reported by a gap, pending until the gaps of all new partitions have
+   * arrived. A gateway reports each new partition that a subject may be in before it delivers
+   * anything there. For a pattern, the number is pending until it is live.
    */
   #count: PartitionCount | undefined
-  /** Events that name no ref, from before it was told to be live: only then it is clear whether they were for it. */
+  /**
+   * Frames without refs, held until `live`: only then is it clear whether they were for this
+   * subscription.
+   */
   #held: (Delivery | Gap)[] = []
   /**
-   * Once they were too many: the lowest offset discarded in each partition that it has not passed, by `partitionKeyOf`. A side reader gives
-   * it by name, or leads back, before it goes on.
+   * After too many held frames: the lowest discarded offset in each partition, by
+   * `partitionKeyOf`, until the subscription has passed it. A side reader sends that offset with
+   * the ref, or leads back, before it continues.
    */
   #discarded: Map<string, number> | undefined
 
@@ -33,11 +42,11 @@ export class SeparateService implements Service {
   }
 
   delivery(delivery: Delivery, position: Position | undefined): boolean {
-    // From another tab whose connection is a shared one.
+    // Relayed by a leader tab with a shared connection.
     if (position === undefined) return this.followed.takeNamed(delivery)
     if (!isNamed(delivery)) return this.#common(delivery, position)
     if (this.#isBeyondDiscarded(delivery, position)) return true
-    if (!isPattern(this.followed.subject)) this.#allTold()
+    if (!isPattern(this.followed.subject)) this.#confirmCount()
     const room = this.#release(position, delivery.offset)
     return this.followed.take(delivery, position) && room
   }
@@ -50,12 +59,15 @@ export class SeparateService implements Service {
     return true
   }
 
-  /** Where what is live stands: what is quiet stays near the head. */
+  /**
+   * Advances a live subscription to the gateway's positions, so that a quiet one stays near the
+   * head.
+   */
   stands({ positions }: Token): boolean {
-    const { live, resumePoint: place } = this.followed
+    const { live, resumePoint } = this.followed
     if (!live) return false
     const ahead = positions.filter((each) => {
-      const own = place.at(each)
+      const own = resumePoint.at(each)
       return own !== undefined && own.offset < each.offset
     })
     if (ahead.length > 0) this.followed.move({ how: 'on', positions: ahead })
@@ -69,29 +81,33 @@ export class SeparateService implements Service {
     this.#held = []
     tracked.becameLive()
     const room = this.#takeAll(held)
-    this.#allTold()
+    this.#confirmCount()
     tracked.sink.live()
     return room ? 'live' : 'full'
   }
 
-  /** Until this, the token has the previous number, and a gateway reports the partitions that it does not name. */
-  #allTold(): void {
+  /**
+   * Records the new number of partitions. Until then the token has the previous number, so that a
+   * gateway reports the partitions missing from it.
+   */
+  #confirmCount(): void {
     if (this.#count === undefined) return
     this.followed.move({ how: 'on', counts: [this.#count] })
     this.#count = undefined
   }
 
-  /** A delivery to every subscription that is live in its partition and matches. */
+  /** Takes a delivery without refs: it is for subscriptions that match and are live there. */
   #common(delivery: Delivery, position: Position): boolean {
     const { followed: tracked } = this
     const matching = matches(tracked.subject, delivery.event.subject)
-    // In a partition that it was not told of, it is behind until it is: its subjects have just moved there.
+    // Its subjects have just moved to a partition without a position: it is not live there until
+    // the gateway reports the partition.
     if (!tracked.live || tracked.resumePoint.at(position) === undefined) {
       if (matching) this.#hold(delivery)
       return true
     }
     if (matching) return tracked.take(delivery, position)
-    // One reader serves all that are live: it has passed this one's events before that as well.
+    // One reader serves all live subscriptions. It has passed this one's earlier events too.
     tracked.move({ how: 'on', positions: [position] })
     return true
   }
@@ -102,14 +118,17 @@ export class SeparateService implements Service {
     if (position !== undefined && this.#isBeyondDiscarded(gap, position)) return true
     const room = position === undefined || leadsBack.has(gap.reason) || this.#release(position, gap.from)
     if (position !== undefined) this.#forgetHeld(gap, position)
-    // It joins in another partition now, and is told to be live there as at the start.
+    // It joins another partition and receives `live` for it, as at its start.
     if (gap.reason === 'repartitioned') tracked.live = false
     this.#count = countOf(gap) ?? this.#count
     const more = leadsBack.has(gap.reason) ? tracked.takeGap(gap) : tracked.takeGapIfNews(gap)
     return more && room
   }
 
-  /** In one partition, what names no ref is for those that are live; in several, it may be live in some and behind in others. */
+  /**
+   * Holds a frame without refs. In one partition, it is for live subscriptions only. In several, a
+   * subscription may be live in some and behind in others.
+   */
   #hold(frame: Delivery | Gap): void {
     if (this.followed.resumePoint.size <= 1) return
     this.#held.push(frame)
@@ -129,8 +148,8 @@ export class SeparateService implements Service {
   }
 
   /**
-   * Whether it would carry the place past what was discarded: the main reader tells by name what it leaves out. It comes again once the
-   * gateway is asked again.
+   * Whether the frame would move the position past a discarded offset. The main reader reports
+   * with the ref what it leaves out. The frame arrives again after the next request.
    */
   #isBeyondDiscarded(frame: Delivery | Gap, position: Position): boolean {
     const key = partitionKeyOf(position)
@@ -141,8 +160,10 @@ export class SeparateService implements Service {
   }
 
   /**
-   * It is told by name what comes at `offset`, so its reader stands there. What is held from below and still new was for it, and must
-   * not come later; so was a gap that led back there. The rest is another reader's: its own brings what is left of that.
+   * Releases held frames before a frame with the ref at `offset`: its reader is at that offset.
+   * Held frames below it that are still new were for this subscription and must not come later; so
+   * was a gap that led back to it. The other held frames came from another reader: this one's
+   * reader delivers what they contain.
    */
   #release(position: Position, offset: number): boolean {
     if (this.#held.length === 0) return true
@@ -152,7 +173,7 @@ export class SeparateService implements Service {
     return this.#takeAll(released.map((frame) => (frame.kind === 'gap' ? endingBy(frame, offset) : frame)))
   }
 
-  /** What is held of a log that is gone is of no use: what took its place is told by name. */
+  /** Drops held frames of a log that is gone: the gateway sends its successor with the ref. */
   #forgetHeld({ reason, from }: Gap, position: Position): void {
     if (reason !== 'recreated' && reason !== 'rewritten') return
     this.#held = this.#held.filter((frame) => {
@@ -173,12 +194,12 @@ export class SeparateService implements Service {
 
 const isNamed = ({ refs = [] }: Delivery | Gap): boolean => refs.length > 0
 
-/** The lowest offset that it is about. */
+/** Returns the lowest offset of a delivery or gap. */
 const firstOf = (frame: Delivery | Gap): number => (frame.kind === 'gap' ? frame.from : frame.offset)
 
 const isBack = (frame: Delivery | Gap): boolean => 'reason' in frame && leadsBack.has(frame.reason)
 
-/** The gap of a reader that was further on, for one who stands at `offset` at most. */
+/** Cuts a gap of a reader that was further ahead, for a subscription at `offset` at most. */
 function endingBy(gap: Gap, offset: number): Gap {
   if (gap.after === '') return gap
   const after = positionsOf(gap).map((position) => {

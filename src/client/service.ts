@@ -4,19 +4,25 @@ import type { Position } from '../wire/token.ts'
 import type { TrackedSubscription } from './tracked-subscription.ts'
 
 /**
- * How one connection serves one subscription: what of that which comes is for it, and moves it. A subscription gets a new one with each
- * connection. Deliveries and gaps as in `SubscriptionSink`.
+ * How one connection serves one subscription: selects the frames for it, and moves its position.
+ * Each connection makes new ones. Deliveries and gaps return a boolean as in `SubscriptionSink`.
  */
 export interface Service {
   readonly followed: TrackedSubscription
-  /** `position`: right behind it; undefined where the delivery names its stream, and positions come by themselves. */
+  /**
+   * `position`: the one after the delivery; undefined if the delivery names its stream, and
+   * positions arrive separately.
+   */
   delivery(delivery: Delivery, position: Position | undefined): boolean
   gap(gap: Gap): boolean
   /**
-   * The gateway says where those stand whom it serves. True where it is served no more to its good: it has not been told of a history
-   * that the others are in.
+   * Handles the gateway's positions of the subscriptions that it serves. Returns true if this one
+   * has to leave: it has not received the gap of a history that the others are in.
    */
   stands(said: Token): boolean
-  /** What it missed has been told. `again`: not all could be kept meanwhile, it is to be asked for anew. */
+  /**
+   * All missed events have been sent. `again`: some of them could not be held, so the subscription
+   * must be requested again.
+   */
   becameLive(): 'live' | 'full' | 'again'
 }

@@ -4,30 +4,35 @@ import type { SubscribeRequest } from './connection.ts'
 import { contradict, lowestToken } from './resume-point.ts'
 import type { TrackedSubscription } from './tracked-subscription.ts'
 
-/** What one request asks for where all subscriptions share one position. */
+/** One request for subscriptions that share one position. */
 export interface SharedRequest extends SubscribeOptions {
   readonly members: readonly TrackedSubscription[]
   readonly after: readonly string[]
-  /** When the next request, for others or for more, takes its place; `change` = not before somebody comes or goes. */
+  /**
+   * When the next request, for others or for more, replaces it. `change` = not before a
+   * subscription joins or leaves.
+   */
   readonly until: 'position' | 'live' | 'change'
 }
 
 /**
- * Who is asked for together, where there is one position for all. It is the lowest of each partition: what some have had already comes
- * again, and is known by its offset. Four things have to come first:
- * - what starts at `latest`, `earliest` or a time is asked for by itself, until its position is known; with `last`, until it is live: a
- *   position does not say which events below the head were wanted;
- * - after a refusal each is asked for by itself, to find out whom it is about;
- * - who stands in another history than the others are told of is asked for by itself, until it is live;
- * - of two that know different incarnations of a stream or of a partition, or different histories of one, only the gateway can tell what
- *   that means for each, and likewise where one does not say how many partitions it knows of: they are served apart until each is live, and
- *   so has been told.
- *   What they still disagree in is a position that one of them only carries.
+ * Chooses which subscriptions share a request with one position. That is the lowest position of
+ * each partition: some events arrive again, and their offsets identify them. Four cases come
+ * first:
+ * - Subscriptions that start at `latest`, `earliest` or a time are requested separately until
+ *   their position is known. With `last`, that lasts until they are live: a position does not tell
+ *   which events below the head were requested.
+ * - After a refusal, each is requested alone, to find out which one it concerns.
+ * - A subscription in another history than the reported one is requested alone until it is live.
+ * - Subscriptions may know different incarnations of a stream or partition, or different
+ *   histories, or one of them may not know the number of partitions. Only the gateway can tell
+ *   what that means for each. They are in separate requests until each is live, and so has its
+ *   gaps. A disagreement that remains is a position that one of them only carries.
  */
 export class SharedRequestPlanner {
-  /** Times that a connection has become live. */
+  /** Number of times that a connection has become live. */
   #turn = 0
-  /** The turn in which each present disagreement was seen first. */
+  /** The turn in which each present disagreement appeared. */
   #since = new Map<string, number>()
 
   next(all: readonly TrackedSubscription[]): SharedRequest {
@@ -35,7 +40,7 @@ export class SharedRequestPlanner {
     if (alone !== undefined) return requestFor([alone], all, 'position')
     const conflicting = all.find((tracked) => tracked.inConflict)
     if (conflicting !== undefined) return requestFor([conflicting], all, 'live')
-    const fresh = all.filter(({ hasResumePoint: placed }) => !placed)
+    const fresh = all.filter(({ hasResumePoint }) => !hasResumePoint)
     if (fresh.length > 0) {
       const { last } = fresh[0]!.request(0)
       return requestFor(fresh.filter(startsLike(fresh[0]!)), all, last === undefined ? 'position' : 'live')
@@ -45,15 +50,16 @@ export class SharedRequestPlanner {
     return requestFor(agreeing([...new Set([...unjudged, ...all])]), all, 'live')
   }
 
-  /** They have been told everything that the gateway had to say of their positions. */
+  /** The gateway has reported everything about the positions of these subscriptions. */
   live(members: readonly TrackedSubscription[]): void {
     this.#turn++
     for (const tracked of members) tracked.judged = this.#turn
   }
 
   /**
-   * Their gateway reads these logs. True where that is not the one of which somebody was told everything: nobody hears of a log in which
-   * others stand already.
+   * Notes the logs that the gateway reads. Returns true if a member was last served from another
+   * log of the same stream: the gateway reports no gap of a log in which other members already
+   * are.
    */
   reads(members: readonly TrackedSubscription[], logs: readonly Log[]): boolean {
     const others = members.filter((each) => logs.some((log) => !isSameLog(each.logs.get(log.nameHash) ?? log, log)))
@@ -62,7 +68,7 @@ export class SharedRequestPlanner {
     return others.length > 0
   }
 
-  /** Those who disagree with others, and have not been told by the gateway since: once for each disagreement. */
+  /** Returns those that disagree and have not been live since: once for each disagreement. */
   #unjudged(all: readonly TrackedSubscription[]): TrackedSubscription[] {
     const present = disagreements(all)
     this.#since = new Map([...present.keys()].map((each) => [each, this.#since.get(each) ?? this.#turn]))
@@ -70,7 +76,10 @@ export class SharedRequestPlanner {
   }
 }
 
-/** What some know of a stream or partition and others do not, in words that are the same as long as it is, with who knows any of it. */
+/**
+ * Returns the disagreements about a stream or partition, each with the subscriptions that know it.
+ * A key stays the same as long as its disagreement does.
+ */
 function disagreements(all: readonly TrackedSubscription[]): Map<string, TrackedSubscription[]> {
   const byWhat = new Map<string, [knowledge: string, TrackedSubscription][]>()
   for (const tracked of all) {
@@ -78,7 +87,7 @@ function disagreements(all: readonly TrackedSubscription[]): Map<string, Tracked
   }
   const found = [...byWhat].filter(([, known]) => known.some(([knowledge]) => knowledge !== known[0]![0]))
   const contradictory = [...histories(all)].filter(([, known]) => isContradictory(known.map(([position]) => position)))
-  const said: [string, [unknown, TrackedSubscription][]][] = [
+  const entries: [string, [unknown, TrackedSubscription][]][] = [
     ...found,
     ...contradictory.map(([key, known]): [string, [unknown, TrackedSubscription][]] => [
       key,
@@ -86,14 +95,14 @@ function disagreements(all: readonly TrackedSubscription[]): Map<string, Tracked
     ]),
   ]
   return new Map(
-    said.map(([what, known]) => {
+    entries.map(([what, known]) => {
       const who = known.map(([knowledge, { subject }]) => `${subject} ${knowledge}`)
       return [`${what}: ${who.sort().join()}`, known.map(([, tracked]) => tracked)]
     }),
   )
 }
 
-/** By `keyOf`: who stands there, where the generation is known. */
+/** Returns the positions with a known generation, by `keyOf`. */
 function histories(all: readonly TrackedSubscription[]): Map<string, [Position, TrackedSubscription][]> {
   const found = new Map<string, [Position, TrackedSubscription][]>()
   for (const tracked of all) {
@@ -105,26 +114,28 @@ function histories(all: readonly TrackedSubscription[]): Map<string, [Position, 
   return found
 }
 
-/** Of any two of them; neighbours by offset tell it. */
+/** Whether any two positions contradict; comparing neighbours by offset is enough. */
 function isContradictory(positions: readonly Position[]): boolean {
   const sorted = positions.toSorted((a, b) => a.offset - b.offset)
   return sorted.some((position, i) => i > 0 && contradict(sorted[i - 1]!, position))
 }
 
 /**
- * By stream, which incarnations it knows, and up to which partition, where it does not say of how many; by partition, in which of them it
- * stands there: of two positions in one partition a gateway takes the one of the log that it reads, and says nothing of the other.
+ * Returns what a subscription knows. By stream: the incarnations, and the highest partition if it
+ * does not know their number. By partition: the incarnations of its positions there. Of two
+ * positions in one partition a gateway takes the one in the log that it reads, and reports nothing
+ * about the other.
  */
-function knowledgeOf({ resumePoint: place }: TrackedSubscription): Map<string, string> {
+function knowledgeOf({ resumePoint }: TrackedSubscription): Map<string, string> {
   const incarnations = new Map<string, Set<number>>()
   const last = new Map<string, number>()
-  for (const position of place.positions) {
+  for (const position of resumePoint.positions) {
     const stream = `${position.nameHash}`
     for (const what of [stream, partitionKeyOf(position)]) {
       incarnations.set(what, (incarnations.get(what) ?? new Set()).add(position.incarnationHash))
     }
-    const isSaid = place.counts.some((each) => isSameLog(each, position))
-    if (!isSaid) last.set(stream, Math.max(last.get(stream) ?? -1, position.partition))
+    const isCounted = resumePoint.counts.some((each) => isSameLog(each, position))
+    if (!isCounted) last.set(stream, Math.max(last.get(stream) ?? -1, position.partition))
   }
   return new Map([...incarnations].map(([what, known]) => [what, `${[...known].sort()} ${last.get(what) ?? -1}`]))
 }
@@ -134,11 +145,11 @@ function requestFor(
   all: readonly TrackedSubscription[],
   until: SharedRequest['until'],
 ): SharedRequest {
-  const isPlaced = members.every(({ hasResumePoint: placed }) => placed)
-  const lowest = isPlaced ? lowestToken(members.flatMap(({ resumePoint: place }) => place.token ?? [])) : undefined
+  const isPlaced = members.every(({ hasResumePoint }) => hasResumePoint)
+  const lowest = isPlaced ? lowestToken(members.flatMap(({ resumePoint }) => resumePoint.token ?? [])) : undefined
   const { after, last }: Omit<SubscribeRequest, 'subject' | 'ref'> =
     lowest === undefined ? members[0]!.request(0) : { after: [lowest] }
-  // What one may leave out, another wants.
+  // One subscription may need what another one leaves out.
   const policy = members.every((tracked) => tracked.policy === 'latest') ? 'latest' : undefined
   return {
     members,
@@ -154,7 +165,10 @@ function startsLike(first: TrackedSubscription): (tracked: TrackedSubscription) 
   return (tracked) => start(tracked) === own
 }
 
-/** The first one, and those who know the same of each stream and partition as those before them, or nothing. */
+/**
+ * Returns the first subscription, and those whose knowledge of each stream and partition equals
+ * that of the ones before them, or is empty.
+ */
 function agreeing(all: readonly TrackedSubscription[]): TrackedSubscription[] {
   const known = new Map<string, string>()
   const accepted = new Map<string, Position[]>()

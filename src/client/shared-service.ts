@@ -7,19 +7,23 @@ import { contradict } from './resume-point.ts'
 import type { Service } from './service.ts'
 import { namedKeyOf, type TrackedSubscription } from './tracked-subscription.ts'
 
-/** Gaps that may tell of a partition in which one stands from now on. */
+/** Reasons of gaps that may report a new partition of a subscription. */
 const opens: ReadonlySet<GapReason> = new Set(['repartitioned', 'unnamed'])
 
-/** On a connection on which all subscriptions share one position: SSE or long-poll. */
+/** Serves a subscription on a connection with one position for all: SSE or long-poll. */
 export class SharedService implements Service {
   readonly followed: TrackedSubscription
-  /** How many the request named: its positions are of all of them, also once some have left. */
+  /**
+   * Number of subscriptions in the request. Positions cover all of them, even after some left.
+   */
   readonly #asked: number
   readonly #leave: () => void
-  /** It has asked for its start, and is not live yet: whatever positions it is told on this connection are its own. */
+  /**
+   * It began this connection without a position and is not live yet: all positions are its own.
+   */
   #starting: boolean
 
-  /** `leave`: it is to be asked for alone, before this connection brings anything else. */
+  /** `leave`: requests this subscription alone, before this connection delivers anything else. */
   constructor(tracked: TrackedSubscription, asked: number, leave: () => void) {
     this.followed = tracked
     this.#asked = asked
@@ -30,7 +34,7 @@ export class SharedService implements Service {
   delivery(delivery: Delivery, position: Position | undefined): boolean {
     const { followed: tracked } = this
     if (!matches(tracked.subject, delivery.event.subject)) return true
-    // A poll says positions, SSE names.
+    // A poll's deliveries have positions, those of SSE have stream names.
     if (position === undefined) return tracked.takeNamed(delivery)
     this.#leaveIfTorn(position)
     return tracked.take(delivery, position)
@@ -38,41 +42,44 @@ export class SharedService implements Service {
 
   gap(gap: Gap): boolean {
     const { followed: tracked } = this
-    const { resumePoint: place } = tracked
+    const { resumePoint } = tracked
     const hasGrown = this.#hasGrown(gap)
     if (gap.reason === 'repartitioned' && hasGrown !== undefined) {
       return hasGrown ? tracked.takeRepartitioned(gap) : true
     }
-    const places = place.positions.filter(({ nameHash }) => nameHash === hashOf(gap.stream)).length
-    // With another number of partitions its subjects may be in any of them, and so where its place does not say how many there were.
+    const places = resumePoint.positions.filter(({ nameHash }) => nameHash === hashOf(gap.stream)).length
+    // If the number of partitions has changed, or is unknown, its subjects may be in any
+    // partition.
     const mayBeHere = opens.has(gap.reason) || (gap.reason === 'recreated' && (hasGrown ?? places > 0))
     if (!leadsBack.has(gap.reason)) for (const after of positionsOf(gap)) this.#leaveIfTorn(after)
     if (this.#starting || mayBeHere || tracked.standsIn(gap)) return tracked.takeGapIfNews(gap)
-    // Its place may not name where its subject is now; that is no place of its own all the same.
-    // A subject has one partition: with places in several of the stream it has moved, to a new one or to one of before.
+    // It has no position where its subject may be now. The gap does not give it one either. A
+    // subject has one partition: with positions in several it has moved to a new or an earlier
+    // one.
     const isMoved = places > 1 && !isPattern(tracked.subject)
-    const isTold = isMoved || hasGrown === true || tracked.seen.has(namedKeyOf(gap))
+    const isReported = isMoved || hasGrown === true || tracked.seen.has(namedKeyOf(gap))
     if (gap.reason === 'recreated') tracked.seen.delete(namedKeyOf(gap))
-    return isTold ? tracked.sink.gap(gap, undefined) : true
+    return isReported ? tracked.sink.gap(gap, undefined) : true
   }
 
   /**
-   * All stand there, or further on. A position in a partition that it did not know is its own when it was asked for alone, or is starting:
-   * otherwise it is another one's, unless events came from there. True where it stands there or further on in another history: it has
-   * not been told of that, and stays.
+   * Handles a position that all subscriptions have reached or passed. A position in an unknown
+   * partition is this one's if it was requested alone, is starting, or has received events from
+   * there. Otherwise it is another one's. Returns true if this subscription is at or past the
+   * position in another history: it has not received that gap, and its position stays.
    */
   stands({ positions, counts }: Token): boolean {
     const { followed: tracked } = this
-    const { resumePoint: place } = tracked
+    const { resumePoint } = tracked
     const torn = positions.filter((position) => this.#isTorn(position))
     const isOwn = (position: Position) =>
       this.#asked === 1 ||
       this.#starting ||
-      place.at(position) !== undefined ||
+      resumePoint.at(position) !== undefined ||
       tracked.seen.has(partitionKeyOf(position))
     const own = positions.filter((position) => isOwn(position) && !torn.includes(position))
     for (const position of own) tracked.seen.get(keyOf(position))?.passed(position.offset)
-    tracked.hasResumePoint ||= own.length + counts.length + place.size > 0
+    tracked.hasResumePoint ||= own.length + counts.length + resumePoint.size > 0
     tracked.move({ how: 'on', positions: own, counts })
     if (tracked.alone === 'wanted') tracked.alone = 'well'
     return torn.length > 0
@@ -86,29 +93,33 @@ export class SharedService implements Service {
     return 'live'
   }
 
-  /** It stands there or further on, in another history. */
+  /** Whether the subscription is at or past the position, in another history. */
   #isTorn(position: Position): boolean {
     const own = this.followed.resumePoint.at(position)
     return own !== undefined && own.offset >= position.offset && contradict(own, position)
   }
 
-  /** Asked by the lowest position of several, its gateway could not tell this one of the rewrite; asked by its own, it can. */
+  /**
+   * Leaves a connection that started at the lowest position of several subscriptions, from which
+   * the gateway could not report the rewrite to this one. From its own position, it can.
+   */
   #leaveIfTorn(position: Position): void {
     if (this.#isTorn(position) && this.followed.noteConflict(this.followed.resumePoint.at(position)!)) this.#leave()
   }
 
   /**
-   * Whether the stream has another number of partitions than it knows of; undefined where one of both does not say, and where it stands in
-   * that partition of another log: what it knows of the old one, offsets and counts, speaks against no gap of the new one.
+   * Whether the number of partitions differs from the known one. undefined if either is unknown,
+   * or if the position in that partition is of another log: offsets and counts of the old log
+   * don't contradict a gap of the new one.
    */
   #hasGrown(gap: Gap): boolean | undefined {
     const { followed: tracked } = this
-    const { resumePoint: place } = tracked
+    const { resumePoint } = tracked
     const now = countOf(gap)
     if (now === undefined) return undefined
-    if (tracked.standsIn(gap) && !positionsOf(gap).some((after) => place.at(after))) return undefined
-    // Of incarnations that it stood in one after the other it may know several.
-    const known = place.counts.filter(({ nameHash }) => nameHash === now.nameHash)
+    if (tracked.standsIn(gap) && !positionsOf(gap).some((after) => resumePoint.at(after))) return undefined
+    // It may know several incarnations, from positions in one after the other.
+    const known = resumePoint.counts.filter(({ nameHash }) => nameHash === now.nameHash)
     if (known.length === 0) return undefined
     const same = known.find((own) => isSameLog(own, now))
     return same ? same.count < now.count : known.some((own) => own.count !== now.count)

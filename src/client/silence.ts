@@ -1,9 +1,9 @@
 import type { Timing } from '../base/clock.ts'
 
-/** What to say of a connection that was given up. */
+/** The message of a loss after silence. */
 export const silent = 'silent for too long'
 
-/** Notices that a connection has gone quiet: a half-open one reports no error, it just says nothing more. */
+/** Detects that a connection has gone quiet: a half-open one reports no error. */
 export class Silence {
   readonly #clock: Timing
   readonly #onSilent: () => void
@@ -16,7 +16,7 @@ export class Silence {
     this.#onSilent = onSilent
   }
 
-  /** From now on, `onSilent` is called once when nothing was heard for `limitMs`. */
+  /** Calls `onSilent` once when nothing has been heard for `limitMs` from now on. */
   start(limitMs: number): void {
     this.stop()
     this.#limitMs = limitMs
@@ -33,7 +33,7 @@ export class Silence {
     this.#cancel = undefined
   }
 
-  // One timer for all that is heard meanwhile: it is set anew only when it has run out.
+  // One timer serves everything heard meanwhile: it is restarted only when it fires.
   #wait(ms: number): void {
     this.#cancel = this.#clock.after(ms, () => {
       const leftMs = this.#heardMs + this.#limitMs - this.#clock.monotonicMs()

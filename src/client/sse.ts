@@ -6,35 +6,38 @@ import type { Ask } from './network.ts'
 import { refusal, refusalOf } from './refusal.ts'
 import type { Silence } from './silence.ts'
 
-/** Characters of one event, at most: the largest event of a gateway in base64, and its JSON. */
+/** Most characters of one event: a gateway's largest event in base64, and its JSON. */
 const maxEventLength = 32 * 1024 * 1024
-/** A stream on which nothing has come within this time is given up, ms: a gateway writes at once, and a proxy that holds that back holds back events. */
+/**
+ * Limit for the first byte of a stream, ms. A gateway writes at once, and a proxy that holds that
+ * back would hold back events too.
+ */
 const openMs = 10_000
-/** The same once something has come, of a gateway that does not say its `heartbeatMs`. */
+/** Limit for later silence, ms, if the gateway does not send `heartbeatMs`. */
 const silenceMs = 60_000
-/** Once it says it, a silence of two heartbeats and this much is too long, ms. */
+/** Allowance on top of two heartbeats, ms, if the gateway sends `heartbeatMs`. */
 const graceMs = 10_000
 
-/** `GET /v1/sse`: an EventSource of our own, whose position and refusals can be seen. */
+/** Opens `GET /v1/sse` with fetch instead of EventSource, which hides positions and refusals. */
 export const openSse =
   (ask: Ask): Open =>
-  (gateway, wishes, handlers, clock) =>
+  (gateway, requests, handlers, clock) =>
     httpConnection(gateway, handlers, clock, async (silence, isOver, signal) => {
       silence.start(openMs)
       const init = { signal: signal(), headers: { accept: 'text/event-stream' } }
-      return read(await ask(streamUrl(gateway, wishes), init), handlers, silence, isOver)
+      return read(await ask(streamUrl(gateway, requests), init), handlers, silence, isOver)
     })
 
-function streamUrl(gateway: string, wishes: readonly SubscribeRequest[]): string {
-  const query = new URLSearchParams(wishes.map(({ subject }) => ['subject', subject]))
-  const { after = [], last, policy } = wishes[0] ?? {}
+function streamUrl(gateway: string, requests: readonly SubscribeRequest[]): string {
+  const query = new URLSearchParams(requests.map(({ subject }) => ['subject', subject]))
+  const { after = [], last, policy } = requests[0] ?? {}
   for (const each of after) query.append('after', each)
   if (last !== undefined) query.set('last', String(last))
   if (policy !== undefined) query.set('policy', policy)
   return `${gateway}/v1/sse?${query}`
 }
 
-/** Resolves when the stream has ended, with the reason. */
+/** Resolves with the reason when the stream has ended. */
 async function read(response: Response, handlers: Handlers, silence: Silence, isOver: () => boolean): Promise<Refusal> {
   if (response.status !== 200 || response.body === null) return refusalOf(response)
   let refused: Refusal | undefined

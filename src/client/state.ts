@@ -1,17 +1,19 @@
-/** Why something waits or is closed. */
+/** Why a subscription or client waits or is closed. */
 export interface Reason {
   /**
-   * A code of the gateway's (docs/errors.md), `http_404` and the like from a proxy, or one of the SDK's own: `lost` (the
-   * connection broke without a word), `offline`, `hidden`, `idle` (nothing is subscribed), `slow` (its consumer), `handler` (which
-   * threw), `done` (the caller closed it).
+   * A gateway's code (docs/errors.md), `http_404` and the like from a proxy, or one of the SDK's:
+   * `lost` (the connection broke or could not be opened), `offline`, `hidden`, `idle` (no
+   * subscriptions), `slow` (the consumer), `handler` or `store` (it threw), `done` (the caller
+   * closed it).
    */
   readonly code: string
   readonly message: string
 }
 
 /**
- * A client's state, or one of its subscriptions'. `live`: everything missed has been told. `waiting`: `retryMs` until it tries
- * again by itself, undefined where something else has to happen first. `closed` is final.
+ * The state of a client or a subscription. `live`: all missed events have arrived; for a
+ * subscription, they have been handled. `waiting`: `retryMs` is the time until the next attempt,
+ * undefined if something else has to happen first. `closed` is final.
  */
 export type State =
   | { readonly name: 'connecting'; readonly url: string; readonly transport: string }
@@ -26,7 +28,7 @@ export const waiting = (code: string, message: string, retryMs?: number): State 
   return { name: 'waiting', reason: { code, message }, retryMs }
 }
 
-/** Whether it is worth telling: the same name and reason again is not, but for how long it waits. */
+/** Whether two states are equal in all fields, so that the second one is not reported. */
 export function isSameState(a: State, b: State): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }

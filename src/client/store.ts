@@ -1,19 +1,22 @@
 import type { Timing } from '../base/clock.ts'
 
-/** Keeps positions over the end of a program or page. Keys are the subscriptions' own. */
+/** Keeps positions beyond the end of a program or page, by the subscriptions' keys. */
 export interface PositionStore {
   load(key: string): string | undefined | Promise<string | undefined>
-  /** Calls of one store do not overlap. */
+  /** Saves a position. Calls for one store do not overlap. */
   save(key: string, token: string): void | Promise<void>
 }
 
-/** As long as the program runs: for clients that come and go in it. */
+/** Keeps positions while the program runs, for clients that come and go in it. */
 export function memoryStore(): PositionStore {
   const tokens = new Map<string, string>()
   return { load: (key) => tokens.get(key), save: (key, token) => void tokens.set(key, token) }
 }
 
-/** `localStorage`: one position for all tabs of the origin; `sessionStorage`: one for each tab, over its reloads. */
+/**
+ * Keeps positions in `localStorage` (one for all tabs of the origin) or `sessionStorage` (per
+ * tab).
+ */
 export function webStore(storage: Pick<Storage, 'getItem' | 'setItem'>, prefix = 'carillon:'): PositionStore {
   return {
     load: (key) => storage.getItem(prefix + key) ?? undefined,
@@ -21,12 +24,12 @@ export function webStore(storage: Pick<Storage, 'getItem' | 'setItem'>, prefix =
   }
 }
 
-/** Writes what has moved, at intervals: a position is stored a little late, never early. */
+/** Saves changed positions at intervals: a position is saved late at worst, never early. */
 export class Saver {
   readonly #store: PositionStore
   readonly #everyMs: number
   readonly #clock: Timing
-  /** Must not throw. */
+  /** Called with each failure to save. Must not throw. */
   readonly #failed: (error: unknown) => void
   readonly #moved = new Map<string, () => string | undefined>()
   #cancel: (() => void) | undefined
@@ -43,13 +46,16 @@ export class Saver {
     return this.#store.load(key)
   }
 
-  /** `token` is asked for when it is written. */
+  /** Schedules a save. It calls `token` when it writes. */
   moved(key: string, token: () => string | undefined): void {
     this.#moved.set(key, token)
     this.#cancel ??= this.#clock.after(this.#everyMs, () => void this.flush())
   }
 
-  /** Resolves when all that has moved by now is stored. A store without promises has it when this returns. */
+  /**
+   * Resolves when everything changed by now is saved. A synchronous store has saved it when this
+   * returns.
+   */
   flush(): Promise<void> {
     this.#cancel?.()
     this.#cancel = undefined

@@ -11,32 +11,42 @@ import type { Saver } from './store.ts'
 import { TrackedSubscription } from './tracked-subscription.ts'
 
 export interface SubscribeOptions {
-  /** Where to start when the store knows no position: a token (or several), `earliest`, `latest` (the default) or `@<RFC 3339 time>`. */
+  /**
+   * Where to start if the store has no position: a token (or several), `earliest`, `latest` (the
+   * default) or `@<RFC 3339 time>`.
+   */
   readonly after?: string | readonly string[]
   /**
-   * The last so many events of each subject first, 1 to 1000, as far back as the gateway's memory reaches; not beside `after`. Only where no
-   * position is known: a stored one counts instead, and so does the subscription's own once it has one.
+   * Starts with the last events of each subject, 1 to 1000, within the bounds of the gateway's
+   * search; not together with `after`. Applies only while no position is known: a stored one takes
+   * precedence, and so does the subscription's own once it has one.
    */
   readonly last?: number
-  /** While it is behind: `latest` = of each subject the newest event, and a gap with the number of the others; `lossless` unless given. */
+  /**
+   * `latest`: while behind, delivers only the newest event of each subject, and a gap with the
+   * number of the others. Default: `lossless`.
+   */
   readonly policy?: Policy
-  /** Under which the store keeps the position; the subject unless given. */
+  /** Key of the position in the store; default: the subject. */
   readonly key?: string
   /** Closes the subscription. */
   readonly signal?: AbortSignal
-  /** Each change of the state. What it throws is thrown where nobody catches it. */
+  /** Called with each change of the state. An exception becomes an uncaught error. */
   readonly onState?: (state: State) => void
 }
 
-/** What is called for each item, the next one only after the promise of the one before has settled. A throw ends the subscription. */
+/**
+ * Handlers of the items. Each call waits until the previous one's promise has settled. A throw or
+ * rejection ends the subscription.
+ */
 export interface SubscribeHandlers<T = unknown> extends SubscribeOptions {
   readonly onEvent: (event: ReceivedEvent<T>) => unknown
   readonly onGap: (gap: ReceivedGap) => unknown
-  /** Without it a failure, the handlers' own included, is thrown where nobody catches it. */
+  /** By default a failure, also of a handler, becomes an uncaught error. */
   readonly onClosed?: (reason: Reason, error: Error | undefined) => void
 }
 
-/** What a subscription needs of its client. */
+/** What a subscription needs from its client. */
 export interface SubscriptionOwner {
   readonly link: Link
   readonly inbox: InboxOptions
@@ -44,7 +54,10 @@ export interface SubscriptionOwner {
   forget(key: string): void
 }
 
-/** One subject or pattern, followed over all reconnects until it is closed: `for await` over it, or give it handlers. */
+/**
+ * Follows one subject or pattern over all reconnects until it is closed. Either pass handlers, or
+ * iterate over it with `for await`.
+ */
 export class Subscription<T = unknown> implements AsyncIterable<Received<T>, undefined>, AsyncDisposable {
   readonly subject: string
   readonly key: string
@@ -57,7 +70,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
   #resolveClosed!: (reason: Reason) => void
   readonly #onAbort = (): void => this.#end('done', 'aborted', undefined)
   #followed: TrackedSubscription | undefined
-  #state: State = waiting('idle', 'it has not started')
+  #state: State = waiting('idle', 'not started yet')
 
   /** Throws `bad_subject`, `bad_token` and `bad_request`. */
   constructor(subject: string, options: SubscribeOptions | SubscribeHandlers<T>, host: SubscriptionOwner) {
@@ -87,17 +100,22 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
     return this.#state
   }
 
-  /** Behind everything that was handled: `after` of a later subscription; undefined while nothing is known. */
+  /**
+   * Position after everything handled: `after` of a later subscription; undefined while unknown.
+   */
   get token(): string | undefined {
     return this.#inbox.handled.token
   }
 
-  /** As `token`, the item that is being handled included: what to store together with its effects, in one transaction. */
+  /**
+   * As `token`, plus the item in the consumer's hands. Store it in one transaction with the item's
+   * effects.
+   */
   get tokenInHand(): string | undefined {
     return this.#inbox.inHand.token
   }
 
-  /** Nothing is handed over after it. What is being handled counts when it has settled. */
+  /** Closes the subscription. The item being handled counts once its handler has settled. */
   close(): void {
     this.#end('done', 'closed by its owner', undefined)
   }
@@ -112,7 +130,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
     await this.#host.saver?.flush()
   }
 
-  /** For its client: it is over for all. */
+  /** For the client, when all of its subscriptions end. */
   end({ code, message }: Reason, error: Error | undefined): void {
     this.#end(code, message, error)
   }
@@ -200,7 +218,7 @@ export class Subscription<T = unknown> implements AsyncIterable<Received<T>, und
   }
 }
 
-/** Of what the gateway would refuse as well. */
+/** Checks `policy`, `last` and `after` as a gateway would. Throws `bad_request`. */
 function requireStart(after: readonly string[], { last, policy }: SubscribeOptions): void {
   if (policy !== undefined && !policies.includes(policy)) {
     throw new RefusedError('bad_request', `expected policy to be ${policies.join(' or ')}, got "${policy}"`)

@@ -5,46 +5,49 @@ import { lost } from './refusal.ts'
 import { Silence, silent } from './silence.ts'
 import type { TabMessage, ToLeader } from './tab-messages.ts'
 
-/** A tab that does not answer within this time is gone or asleep, ms. */
+/** Limit for an answer of the leader tab, ms. After it, that tab counts as gone or frozen. */
 const answerMs = 2000
-/** So often both say that they are there, ms: the tab that holds the connection says then where quiet subscriptions stand. */
+/**
+ * Interval of the signs of life, ms. The leader tab answers them with the positions of quiet
+ * subscriptions.
+ */
 const aliveMs = 20_000
-/** Frames after which it says that it has taken them. */
+/** Number of frames after which the follower confirms that it has taken them. */
 const framesPerWord = 256
 
-/** As losses name it. */
-const host = 'another tab'
+/** Name of the leader tab in the messages of losses. */
+const leaderName = 'another tab'
 
-/** The tab that it is for. */
+/** The follower's ID, and its channel. */
 interface Tab {
   readonly id: string
   readonly post: (message: TabMessage) => void
 }
 
-/** A connection to the gateway through another tab of the browser. */
+/** A connection to the gateway through the leader tab of the browser. */
 export class TabFollower implements Connection {
   readonly #id: string
   readonly #post: (message: TabMessage) => void
   readonly #handlers: Handlers
   readonly #silence: Silence
-  /** Who answered first: another one that holds a connection has nothing to tell. */
-  #by: string | undefined
+  /** The first leader that answered. Messages of any other one are ignored. */
+  #leader: string | undefined
   #asked = true
   #frames = 0
   #over = false
 
-  constructor({ id, post }: Tab, wishes: readonly SubscribeRequest[], handlers: Handlers, clock: Timing) {
+  constructor({ id, post }: Tab, requests: readonly SubscribeRequest[], handlers: Handlers, clock: Timing) {
     this.#id = id
     this.#post = post
     this.#handlers = handlers
     this.#silence = new Silence(clock, () => this.#askAlive())
     this.#silence.start(answerMs)
     this.#ask({ kind: 'open' })
-    for (const wish of wishes) this.subscribe(wish)
+    for (const request of requests) this.subscribe(request)
   }
 
-  subscribe(wish: SubscribeRequest): void {
-    this.#ask({ kind: 'subscribe', wish })
+  subscribe(request: SubscribeRequest): void {
+    this.#ask({ kind: 'subscribe', wish: request })
   }
 
   unsubscribe(ref: number): void {
@@ -61,19 +64,19 @@ export class TabFollower implements Connection {
     this.#silence.stop()
   }
 
-  /** What another tab posted. */
+  /** Handles a message of another tab. */
   heard(message: TabMessage): void {
-    if (this.#over || message.by !== (this.#by ?? message.by)) return
-    // A tab that is hidden need not connect, and this one may be seen.
+    if (this.#over || message.by !== (this.#leader ?? message.by)) return
+    // A hidden leader need not connect. This tab may be visible, and connects by itself then.
     if (message.kind === 'not-hosting') this.#end({ ...message.refused, waits: message.refused.code !== 'hidden' })
     else if (message.kind === 'to-guest' && message.to === this.#id) {
-      this.#by = message.by
-      this.#told(message.frame)
+      this.#leader = message.by
+      this.#receive(message.frame)
     }
   }
 
-  #told(frame: ServerFrame | undefined): void {
-    if (frame === undefined) this.#end(lost(host, 'it let go'))
+  #receive(frame: ServerFrame | undefined): void {
+    if (frame === undefined) this.#end(lost(leaderName, 'it dropped this one'))
     else {
       if (++this.#frames % framesPerWord === 0) this.#ask({ kind: 'taken' })
       if (this.#asked) this.#silence.start(aliveMs)
@@ -83,7 +86,7 @@ export class TabFollower implements Connection {
   }
 
   #askAlive(kind: 'alive' | 'check' = 'alive'): void {
-    if (this.#asked) this.#end(lost(host, silent))
+    if (this.#asked) this.#end(lost(leaderName, silent))
     else {
       this.#asked = true
       this.#ask({ kind })

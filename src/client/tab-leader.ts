@@ -11,9 +11,15 @@ import type { State } from './state.ts'
 import type { FromLeader, Leading, NotLeading, TabMessage, ToFollower, ToLeader } from './tab-messages.ts'
 import { type SubscriptionSink, TrackedSubscription } from './tracked-subscription.ts'
 
-/** A tab that has said nothing for so long is gone, ms: browsers let the timers of hidden tabs run once a minute. */
+/**
+ * Silence after which a follower counts as gone, ms. Browsers may run the timers of hidden tabs
+ * only once a minute.
+ */
 const goneMs = 200_000
-/** Frames posted to a tab that it has not said to have taken: beyond that it is let go of. What is posted lies in its memory. */
+/**
+ * Most frames not confirmed by a follower, whose memory holds them. Beyond it, the leader drops
+ * it.
+ */
 const maxUntaken = 4096
 
 export interface TabLeaderOptions {
@@ -21,21 +27,24 @@ export interface TabLeaderOptions {
   readonly random: Random
 }
 
-interface Guest {
-  /** By ref. */
+interface Follower {
+  /** Its subscriptions, by ref. */
   readonly relays: Map<number, Relay>
   heardMs: number
   untaken: number
 }
 
-/** Serves other tabs of the browser over its own connection, as a gateway would: each of their subscriptions is one more of it. */
+/**
+ * Serves follower tabs over its own connection, as a gateway would. Each of their subscriptions is
+ * one of the leader's link.
+ */
 export class TabLeader {
   readonly #link: Link
   readonly #post: (message: ToFollower | Leading | NotLeading) => void
   readonly #clock: Timing
-  readonly #guests = new Map<string, Guest>()
+  readonly #followers = new Map<string, Follower>()
   #cancelSweep: (() => void) | undefined
-  /** Why there is no connection; undefined while there is one, or one is being made. */
+  /** Why there is no connection; undefined while there is one, or one is opening. */
   #away: Refusal | undefined
 
   constructor(link: Link, post: (message: FromLeader) => void, { clock, random }: TabLeaderOptions) {
@@ -46,7 +55,7 @@ export class TabLeader {
     this.#post({ kind: 'hosting' })
   }
 
-  /** The link's state is the guests' as well: while there is no connection they wait like this tab. */
+  /** Applies the link's state to the followers: without a connection, they wait like this tab. */
   linkIs(state: State): void {
     const reason = state.name === 'waiting' && state.reason.code !== 'idle' ? state.reason : undefined
     if (reason !== undefined) {
@@ -66,57 +75,58 @@ export class TabLeader {
       if (asks.kind === 'open') this.#post({ kind: 'not-hosting', refused: this.#away })
       return
     }
-    if (asks.kind === 'open') this.#guests.set(from, { relays: new Map(), heardMs: 0, untaken: 0 })
-    const guest = this.#guests.get(from)
+    if (asks.kind === 'open') this.#followers.set(from, { relays: new Map(), heardMs: 0, untaken: 0 })
+    const follower = this.#followers.get(from)
     if (asks.kind === 'bye') this.#dismiss(from)
-    else if (guest === undefined) this.#post({ kind: 'to-guest', to: from, frame: undefined })
-    else this.#asked(from, guest, asks)
+    else if (follower === undefined) this.#post({ kind: 'to-guest', to: from, frame: undefined })
+    else this.#asked(from, follower, asks)
   }
 
   close(): void {
     this.#cancelSweep?.()
-    this.#leave(lost('another tab', 'it let go'))
+    this.#leave(lost('another tab', 'it no longer leads'))
   }
 
-  #asked(from: string, guest: Guest, asks: ToLeader['asks']): void {
-    guest.heardMs = this.#clock.monotonicMs()
+  #asked(from: string, follower: Follower, asks: ToLeader['asks']): void {
+    follower.heardMs = this.#clock.monotonicMs()
     this.#cancelSweep ??= this.#clock.after(goneMs, () => this.#sweep())
-    if (asks.kind === 'subscribe') this.#subscribe(from, guest, asks.wish)
-    else if (asks.kind === 'unsubscribe') this.#end(guest, asks.ref)
+    if (asks.kind === 'subscribe') this.#subscribe(from, follower, asks.wish)
+    else if (asks.kind === 'unsubscribe') this.#end(follower, asks.ref)
     else {
-      guest.untaken = 0
-      // Positions are frames as well: an answer of positions to so many frames would be the reason of the next one.
+      follower.untaken = 0
+      // Positions are frames too: answering `taken` with many positions would cause the next
+      // `taken`.
       if (asks.kind === 'taken') return
       if (asks.kind === 'check') this.#link.check()
-      for (const relay of guest.relays.values()) relay.renew()
+      for (const relay of follower.relays.values()) relay.renew()
       this.#tell(from, { kind: 'pong', t: 0, nowUs: 0, after: '' })
     }
   }
 
-  #subscribe(from: string, guest: Guest, wish: SubscribeRequest): void {
+  #subscribe(from: string, follower: Follower, request: SubscribeRequest): void {
     try {
-      const relay = new Relay(wish, (frame) => this.#tell(from, frame))
-      guest.relays.set(wish.ref, relay)
+      const relay = new Relay(request, (frame) => this.#tell(from, frame))
+      follower.relays.set(request.ref, relay)
       this.#link.add(relay.followed)
     } catch (error) {
-      this.#tell(from, { kind: 'error', ref: wish.ref, ...failure(error) })
+      this.#tell(from, { kind: 'error', ref: request.ref, ...failure(error) })
     }
   }
 
-  #end({ relays }: Guest, ref: number): void {
+  #end({ relays }: Follower, ref: number): void {
     const relay = relays.get(ref)
     if (relay !== undefined) this.#link.remove(relay.followed)
     relays.delete(ref)
   }
 
   #dismiss(from: string): void {
-    const guest = this.#guests.get(from)
-    for (const { followed: tracked } of guest?.relays.values() ?? []) this.#link.remove(tracked)
-    this.#guests.delete(from)
+    const follower = this.#followers.get(from)
+    for (const { followed: tracked } of follower?.relays.values() ?? []) this.#link.remove(tracked)
+    this.#followers.delete(from)
   }
 
   #leave(refused: Refusal): void {
-    for (const [from, { relays }] of [...this.#guests]) {
+    for (const [from, { relays }] of [...this.#followers]) {
       for (const relay of relays.values()) relay.renew()
       this.#dismiss(from)
     }
@@ -125,38 +135,45 @@ export class TabLeader {
 
   #sweep(): void {
     const oldest = this.#clock.monotonicMs() - goneMs
-    for (const [from, { heardMs }] of [...this.#guests]) if (heardMs <= oldest) this.#dismiss(from)
-    this.#cancelSweep = this.#guests.size === 0 ? undefined : this.#clock.after(goneMs, () => this.#sweep())
+    for (const [from, { heardMs }] of [...this.#followers]) if (heardMs <= oldest) this.#dismiss(from)
+    this.#cancelSweep = this.#followers.size === 0 ? undefined : this.#clock.after(goneMs, () => this.#sweep())
   }
 
   #tell(to: string, frame: ServerFrame): void {
-    const guest = this.#guests.get(to)
-    if (guest === undefined) return
-    const isTooMuch = ++guest.untaken > maxUntaken
+    const follower = this.#followers.get(to)
+    if (follower === undefined) return
+    const isTooMuch = ++follower.untaken > maxUntaken
     if (isTooMuch) this.#dismiss(to)
     this.#post({ kind: 'to-guest', to, frame: isTooMuch ? undefined : frame })
   }
 }
 
-/** One subscription of another tab: what comes for it goes there, under its ref. Its tab holds it back, not this one. */
+/**
+ * Relays one subscription of a follower, under its ref. Back-pressure is the follower's business.
+ */
 class Relay implements SubscriptionSink {
   readonly followed: TrackedSubscription
   readonly #ref: number
   readonly #tell: (frame: ServerFrame) => void
-  /** Its tab knows no position yet, or not all that came with an event or gap, as over SSE: it is told the next one at once. */
-  #positionOwed: boolean
-  /** It stands further on than its tab knows. */
+  /**
+   * The follower misses a position: it has none yet, or an event or gap came without one, as over
+   * SSE. The next position goes to it at once.
+   */
+  #needsPosition: boolean
+  /** The position has moved since the follower last received it. */
   #isStale = false
 
   /** Throws `bad_token`. */
   constructor({ ref, subject, after, ...how }: SubscribeRequest, tell: (frame: ServerFrame) => void) {
     this.followed = new TrackedSubscription(subject, after, this, how)
-    this.#positionOwed = !this.followed.hasResumePoint
+    this.#needsPosition = !this.followed.hasResumePoint
     this.#ref = ref
     this.#tell = tell
   }
 
-  /** Tells its tab where it stands, unless it knows. What is posted before is what the position covers. */
+  /**
+   * Sends the position unless the follower has it. All frames that it covers were posted before.
+   */
   renew(): void {
     const { token } = this.followed.resumePoint
     if (!this.#isStale || token === undefined) return
@@ -165,26 +182,27 @@ class Relay implements SubscriptionSink {
   }
 
   event(delivery: Delivery, move: PositionChange | undefined): boolean {
-    this.#positionOwed ||= move === undefined
+    this.#needsPosition ||= move === undefined
     this.#tell({ ...delivery, refs: [this.#ref], after: move === undefined ? '' : delivery.after })
     return true
   }
 
   gap(gap: Gap, move: PositionChange | undefined): boolean {
-    // A gap has the number of partitions before all of them are reported. Only a later position change has it after that.
+    // A gap has the number of partitions before all of them are reported. The follower gets the
+    // number with a later position change.
     const after = move === undefined ? '' : encodeToken(move.positions ?? [])
-    this.#positionOwed ||= after !== gap.after
+    this.#needsPosition ||= after !== gap.after
     const relayed: RelayedGap = { ...gap, refs: [this.#ref], after, behind: gap.after }
     this.#tell(relayed)
-    // Its tab waits for `live` behind such a gap, which names it there.
+    // After such a gap the follower waits for `live` with its ref.
     if (gap.reason === 'repartitioned' && this.followed.live) this.live()
     return true
   }
 
   moved({ how }: PositionChange): void {
     this.#isStale = true
-    if (how !== 'all' && !this.#positionOwed) return
-    this.#positionOwed = false
+    if (how !== 'all' && !this.#needsPosition) return
+    this.#needsPosition = false
     this.renew()
   }
 

@@ -1,47 +1,55 @@
 import type { ServerFrame } from '../wire/frames.ts'
 import type { Refusal, SubscribeRequest } from './connection.ts'
 
-/** What the tabs of a browser, and their worker, say to each other. All hear everything: each takes what is for it. */
+/**
+ * Messages between the tabs of a browser and their worker. Each receives all, and takes its own.
+ */
 
-/** To the tab that holds the connection. */
+/** To the leader. */
 export interface ToLeader {
   readonly kind: 'to-host'
   readonly by?: undefined
-  /** The tab that asks. */
+  /** ID of the follower. */
   readonly from: string
-  readonly asks: /** It wants to be served; all else is for those that are. */
+  readonly asks: /** Opens a connection. All other kinds need an open one. */
     | { readonly kind: 'open' }
-    /** It is there, and has taken everything so far. */
+    /** The follower is alive and has taken all frames up to now. */
     | { readonly kind: 'taken' }
-    /** The same, and it wants to hear where its subscriptions stand. */
+    /** As `taken`. Also requests the positions of its subscriptions. */
     | { readonly kind: 'alive' }
-    /** The same, and its page is seen again or the network has changed: the connection is to be asked for a sign of life, too. */
+    /**
+     * As `alive`. Its page is visible again or the network has changed, so that the leader also
+     * checks its own connection.
+     */
     | { readonly kind: 'check' }
     | { readonly kind: 'bye' }
     | { readonly kind: 'subscribe'; readonly wish: SubscribeRequest }
     | { readonly kind: 'unsubscribe'; readonly ref: number }
 }
 
-/** To a tab that asked. The answer to `open`, `alive` and `check` is a pong, behind the positions that have moved since. */
+/**
+ * To a follower. The answer to `open`, `alive` and `check` is a pong, after the positions that
+ * have moved since.
+ */
 export interface ToFollower {
   readonly kind: 'to-guest'
   readonly to: string
-  /** undefined: it is not served, or not any more. */
+  /** undefined: the leader does not serve this follower, or not any more. */
   readonly frame: ServerFrame | undefined
 }
 
-/** The tab that posts it has a connection now. */
+/** The leader has a connection now. */
 export interface Leading {
   readonly kind: 'hosting'
 }
 
-/** It has none any more, or none yet. */
+/** The leader has no connection, or gives up leading. */
 export interface NotLeading {
   readonly kind: 'not-hosting'
   readonly refused: Refusal
 }
 
-/** `by`: who holds the connection, for there are two of them until one has heard that its lock was taken. */
+/** `by`: the leader. There are two of them until one has noticed that its lock was taken. */
 export type FromLeader = (ToFollower | Leading | NotLeading) & { readonly by: string }
 
 export type TabMessage = ToLeader | FromLeader

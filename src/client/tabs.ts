@@ -10,36 +10,38 @@ import type { TabMessage } from './tab-messages.ts'
 
 export interface TabsOptions {
   readonly meeting: TabMeeting
-  /** Tabs of the same name share one connection: a `Group` as JSON. */
+  /** Tabs with the same name share one connection: a `Group` as JSON. */
   readonly name: string
-  /** The script of a worker that is to have the connection. */
+  /** Script of the worker that is to lead. */
   readonly worker?: string | URL
   readonly onWorkerError?: (cause: unknown) => void
-  /** For the tab that holds the connection, and for others while that one is frozen. */
+  /** Of the leader, and of followers while the leader is frozen. */
   readonly transports: readonly Transport[]
   readonly clock: Timing
   readonly random: Random
 }
 
-/** A worker is waited for so long, ms: then tabs lead until it comes. */
+/** Time to wait for the worker, ms. After it, tabs lead until the worker starts. */
 const workerMs = 2000
 
 /**
- * One connection for all tabs of a browser: the tab that holds the lock has it, and is the gateway of the others. When it goes, the
- * lock finds the next one, and each tab goes on from the positions that it has itself. A browser may freeze a tab that nobody sees, lock and
- * all: a tab that it does not answer connects by itself, until it answers. No browser freezes a worker that a tab needs: where there is one,
- * it takes the lock (worker-leader.ts), and the tabs wait for that to be free.
+ * One connection for all tabs of a browser. The tab that holds the lock is the leader: it has the
+ * connection and is the gateway of its followers. When it closes, another tab gets the lock, and
+ * each tab continues from its own positions. A browser may freeze a hidden leader, which keeps its
+ * lock: a tab without an answer connects by itself until the leader answers. No browser freezes a
+ * worker that a tab needs: a worker takes the lock (worker-leader.ts), and the tabs wait for its
+ * release.
  */
 export class Tabs {
-  /** How a tab that does not hold the lock reaches a gateway. */
+  /** Transports of a follower: the leader first. */
   readonly transports: readonly Transport[]
   readonly #options: TabsOptions
   readonly #channel: TabChannel
   #link: Link | undefined
-  /** The lock, or the wish for it; before that, the wait for the worker. */
+  /** Releases the lock or withdraws its request; before that, stops the wait for the worker. */
   #giveUp: (() => void) | undefined
-  #guest: TabFollower | undefined
-  #host: TabLeader | undefined
+  #follower: TabFollower | undefined
+  #leader: TabLeader | undefined
 
   constructor(options: TabsOptions) {
     this.#options = options
@@ -50,17 +52,17 @@ export class Tabs {
       name: 'tab',
       separate: true,
       attempts: 1,
-      open: (_url, wishes, handlers) => {
-        // Another id for each connection: what was posted for an earlier one is nobody's.
+      open: (_url, requests, handlers) => {
+        // A new ID for each connection, so that messages for an earlier one are ignored.
         const id = `${random.next()} ${random.next()}`
-        this.#guest = new TabFollower({ id, post }, wishes, handlers, clock)
-        return this.#guest
+        this.#follower = new TabFollower({ id, post }, requests, handlers, clock)
+        return this.#follower
       },
     }
     this.transports = [tab, ...transports]
   }
 
-  /** `link` has `transports` until this tab holds the lock. */
+  /** Requests the lock. `link` uses `this.transports` until this tab holds it. */
   start(link: Link): void {
     this.#link = link
     const { worker, clock, onWorkerError } = this.#options
@@ -78,17 +80,17 @@ export class Tabs {
 
   #lead(): void {
     const link = this.#link
-    // It may be closed by now.
-    if (!link || this.#host) return
+    // The client may be closed by now.
+    if (!link || this.#leader) return
     const { meeting, name, transports } = this.#options
     this.#giveUp?.()
     this.#giveUp = meeting.lead(name, () => {
       link.use(transports)
-      const host = new TabLeader(link, this.#channel.post, this.#options)
-      this.#host = host
+      const leader = new TabLeader(link, this.#channel.post, this.#options)
+      this.#leader = leader
       return () => {
-        host.close()
-        this.#host = undefined
+        leader.close()
+        this.#leader = undefined
         link.use(this.transports)
         this.#lead()
       }
@@ -96,20 +98,20 @@ export class Tabs {
   }
 
   linkIs(state: State): void {
-    this.#host?.linkIs(state)
+    this.#leader?.linkIs(state)
   }
 
   close(): void {
-    this.#host?.close()
-    this.#guest?.close()
+    this.#leader?.close()
+    this.#follower?.close()
     this.#giveUp?.()
     this.#channel.close()
     this.#link = undefined
   }
 
   #heard(message: TabMessage): void {
-    if (this.#host !== undefined) this.#host.heard(message)
+    if (this.#leader !== undefined) this.#leader.heard(message)
     else if (message.kind === 'hosting') this.#link?.use(this.transports)
-    else this.#guest?.heard(message)
+    else this.#follower?.heard(message)
   }
 }

@@ -8,78 +8,86 @@ import { type PositionChange, ResumePoint } from './resume-point.ts'
 import { SeenEvents } from './seen-events.ts'
 import type { State } from './state.ts'
 
-/** Whom a subscription's events go to, each synchronously and in order. None of them may throw. */
+/**
+ * Receives a subscription's events, each synchronously and in order. None of its methods may
+ * throw.
+ */
 export interface SubscriptionSink {
-  /** False: it wants no more for now; this one it has taken. */
+  /** Takes an event. Returns false if the sink wants no more for now. */
   event(delivery: Delivery, move: PositionChange | undefined): boolean
   gap(gap: Gap, move: PositionChange | undefined): boolean
-  /** It stands elsewhere, with nothing to tell. */
+  /** The position has moved without an event or gap. */
   moved(move: PositionChange): void
-  /** Everything missed has been told. */
+  /** All missed events have been passed on. */
   live(): void
   state(state: State): void
-  /** It can't be served, ever. */
+  /** The subscription is refused for good. */
   refused(refused: Refusal): void
 }
 
 /**
- * How often a subscription is asked for alone by one position that is of another history. A gateway may not have heard of the rewrite the
- * first time; one that only carries the position, in a partition that the subject has left, never says anything of it.
+ * Most requests of a subscription alone because of one position in another history. A gateway may
+ * not know of the rewrite the first time. It never reports one for a position that is only
+ * carried, in a partition that the subject has left.
  */
 const maxConflictTries = 3
 
-/** As `partitionKeyOf`, by the stream's name. */
+/** As `partitionKeyOf`, with the stream's name. */
 export const namedKeyOf = ({ stream = '', partition }: Pick<Delivery, 'stream' | 'partition'>): string =>
   partitionKeyOf({ nameHash: hashOf(stream), partition })
 
 /**
- * One subscription over all of its connections: where it stands, and what is new to it. Its `Service` knows what of that which comes over
- * the present one is for it. The place moves as events are received, ahead of the subscriber's own, which moves as they are handled.
+ * One subscription over all of its connections: its resume point, and which events are new. Its
+ * `Service` selects the frames of the present connection that are for it. The resume point moves
+ * as events are received, ahead of the consumer's position, which moves as they are handled.
  */
 export class TrackedSubscription {
   readonly subject: string
   readonly sink: SubscriptionSink
   readonly resumePoint = new ResumePoint()
-  /** Under which it is served by the present connection; 0 = it is not. */
+  /** Ref on the present connection; 0 = not served. */
   ref = 0
-  /** On the present connection. */
+  /** Whether it is live on the present connection. */
   live = false
-  /** Its place names all of its partitions: a gateway has said where it stands, or a token did. */
+  /** The resume point has all of its partitions, from a gateway or a token. */
   hasResumePoint = false
-  /** Over SSE or poll, a request for several was refused: this one is to be asked for alone, or was, and is well. */
+  /**
+   * After the refusal of a shared request: `wanted` = it is to be requested alone; `well` = that
+   * succeeded.
+   */
   alone: 'unneeded' | 'wanted' | 'well' = 'unneeded'
-  /** Another history was heard of than it stands in: it is to be asked for alone, until it is live. */
+  /** Another history than its own was reported: it is to be requested alone until it is live. */
   inConflict = false
-  /** The turn in which a gateway last told it everything; -1 = one may have more to say. */
+  /** The turn in which a gateway last reported everything; -1 = there may be more to report. */
   judged = -1
-  /** Of the times that it was refused for now. */
+  /** Back-off of its temporary refusals. */
   backoff: Backoff | undefined
   readonly policy: SubscribeOptions['policy']
   /**
-   * SSE says positions less often than events: what came until then, by `keyOf` where the stream is known by its position, else by
-   * `partitionKeyOf`.
+   * Events since the last position, which SSE sends less often. By `keyOf` if a position
+   * identifies the stream, else by `partitionKeyOf`.
    */
   readonly seen = new Map<string, SeenEvents>()
-  /** Of each stream, by `nameHash`, the log that its gateway reads, as it was said last. */
+  /** The log of each stream that its gateway last reported to read, by `nameHash`. */
   readonly logs = new Map<number, Log>()
-  /** By `keyOf`, where it stood when it was torn last, and how often there. */
+  /** The last conflicting position by `keyOf`, and the number of conflicts at it. */
   readonly #conflicts = new Map<string, readonly [at: string, times: number]>()
-  /** Of each partition, the `repartitioned` that it was told last there, and where it stood then. */
+  /** The last `repartitioned` gap of each partition, and the offsets at that time. */
   readonly #repartitioned = new Map<string, string>()
   readonly #start: readonly string[]
   readonly #last: number | undefined
-  /** The last events only are being told, until it is live. */
+  /** The gateway is sending the `last` events; false once it is live. */
   #givenLast = false
 
-  /** `after` as the protocol takes it; `last` counts only where it holds no token. Throws `bad_token`. */
+  /** `after` as in the protocol; `last` applies only if it holds no token. Throws `bad_token`. */
   constructor(
     subject: string,
     after: readonly string[],
-    inflow: SubscriptionSink,
+    sink: SubscriptionSink,
     { last, policy }: SubscribeOptions = {},
   ) {
     this.subject = subject
-    this.sink = inflow
+    this.sink = sink
     this.policy = policy
     this.#start = after
     this.#last = last
@@ -89,7 +97,7 @@ export class TrackedSubscription {
     this.resumePoint.move({ ...parsed, how: 'all' })
   }
 
-  /** What to ask a gateway for. */
+  /** Returns the request for a gateway. */
   request(ref: number): SubscribeRequest {
     const { token } = this.resumePoint
     const last = token === undefined ? this.#last : undefined
@@ -97,7 +105,7 @@ export class TrackedSubscription {
     return { ref, subject: this.subject, after, ...subscribeOptions(last, this.policy) }
   }
 
-  /** What it asks the present connection for. */
+  /** Attaches to a connection and returns the request for it. */
   connected(ref: number): SubscribeRequest {
     const request = this.request(ref)
     this.ref = ref
@@ -105,14 +113,14 @@ export class TrackedSubscription {
     return request
   }
 
-  /** Another connection, or none. */
+  /** Detaches from its connection. */
   disconnected(): void {
     this.ref = 0
     this.live = false
     this.#givenLast = false
   }
 
-  /** The gateway says from where it is served. */
+  /** Takes over the start position that the gateway reports. */
   subscribed(after: string): void {
     this.move({ how: 'all', ...decodeSaid(after) })
     this.hasResumePoint = true
@@ -123,7 +131,10 @@ export class TrackedSubscription {
     this.#givenLast = false
   }
 
-  /** It stands there in another history than is heard of. False: it was asked for alone often enough. */
+  /**
+   * Notes a conflict at its position `own` with another history. Returns false once it has been
+   * requested alone often enough.
+   */
   noteConflict(own: Position): boolean {
     const key = keyOf(own)
     const at = `${own.offset} ${own.generation}`
@@ -139,9 +150,9 @@ export class TrackedSubscription {
     this.sink.moved(move)
   }
 
-  // Each as `SubscriptionSink.event`
+  // Each returns a boolean as `SubscriptionSink.event`
 
-  /** A delivery that is for it, `position` right behind. */
+  /** Takes a delivery for this subscription. `position`: the one after the delivery. */
   take(delivery: Delivery, position: Position): boolean {
     const { offset, event } = delivery
     if (offset < (this.resumePoint.at(position)?.offset ?? 0)) return true
@@ -151,29 +162,30 @@ export class TrackedSubscription {
     return this.sink.event(delivery, move)
   }
 
-  /** A delivery that is for it and says its stream's name: positions come by themselves. */
+  /** Takes a delivery for this subscription that names its stream. Positions arrive separately. */
   takeNamed(delivery: Delivery): boolean {
     const { stream = '', partition, offset, event } = delivery
     const own = this.resumePoint.named(stream, partition)
     const byName = namedKeyOf(delivery)
     const key = own === undefined ? byName : keyOf(own)
-    // What came before it had a place there counts from then on as well.
+    // Events from before it had a position there count as well.
     const seen = this.seen.get(key) ?? this.seen.get(byName) ?? new SeenEvents()
     if (offset < (own?.offset ?? 0) || seen.has(offset, event)) return true
-    // Where its place names several incarnations it is not said in which it came.
+    // With positions in several incarnations, the incarnation of the delivery is unknown.
     if (own === undefined && [...this.seen.values()].some((each) => each.remembers(offset, event))) return true
     if (own !== undefined) this.seen.delete(byName)
     this.seen.set(key, seen)
     seen.took(offset, event)
-    // What lies between the last events was not asked for, and is not new when the next connection brings it.
+    // Events between the `last` ones were not requested. They are not new on the next connection.
     if (this.#givenLast) seen.skipped(offset)
     return this.sink.event(delivery, undefined)
   }
 
   takeGap(gap: Gap): boolean {
     const positions = positionsOf(gap)
-    // What follows a gap that may lead back is new, whatever its offset. `repartitioned` leads back where it ends below the place there,
-    // or in another log; where another tab says so, nothing moves by it.
+    // Everything after a gap that may lead back is new, whatever its offset. `repartitioned` leads
+    // back if it ends below the position there, or in another log. Relayed by a leader tab, it
+    // moves nothing.
     const mayLeadBack =
       gap.reason === 'repartitioned'
         ? positions.some((after) => isBeyond(this.resumePoint.at(after)?.offset, after))
@@ -188,23 +200,26 @@ export class TrackedSubscription {
   }
 
   /**
-   * Its subjects may have come there. Gateways tell all such partitions again until a position says that all were told: what was told
-   * before, and nothing has moved since, is not news. Else an inbox with less room than that would be filled by the same ones each time.
+   * Takes a gap that reports a partition in which its subjects may be. Gateways repeat the gaps of
+   * all such partitions until a position confirms them. A gap since which nothing has moved is not
+   * news: otherwise an inbox with less room would be filled by the same gaps each time.
    */
   takeRepartitioned(gap: Gap): boolean {
     const key = namedKeyOf(gap)
-    const said = () => `${gap.after} ${positionsOf(gap).map((after) => this.resumePoint.at(after)?.offset)}`
-    if (this.#repartitioned.get(key) === said()) return true
-    // Where it stands in that partition already it may have come there just now: a position may be another's.
+    const known = () => `${gap.after} ${positionsOf(gap).map((after) => this.resumePoint.at(after)?.offset)}`
+    if (this.#repartitioned.get(key) === known()) return true
+    // A position that it has there already may be another subscription's: it may be new there too.
     const isBelow = positionsOf(gap).some((after) => (this.resumePoint.at(after)?.offset ?? -1) < after.offset)
     const room = isBelow ? this.takeGap(gap) : this.sink.gap(gap, undefined)
-    this.#repartitioned.set(key, said())
+    this.#repartitioned.set(key, known())
     return room
   }
 
   /**
-   * A gap of a reader that may have been behind this subscription, or is not its reader yet, or not any more. What it passes may have come
-   * before; or, where the log was rewritten since, something else under the same offsets: so it is told of where the place is below.
+   * Takes a gap only if it is news. The gap's reader may have been behind this subscription, or
+   * may not be its reader yet or any more. The offsets that it passes may have been received
+   * before. If the log was rewritten since, these were different events: such a gap is news where
+   * it ends below the position.
    */
   takeGapIfNews(gap: Gap): boolean {
     const passes = gap.to !== undefined && !leadsBack.has(gap.reason)
@@ -213,7 +228,10 @@ export class TrackedSubscription {
     return isNews ? this.takeGap(gap) : true
   }
 
-  /** A position in a partition that it does not read would pass for its own once its subjects move there. */
+  /**
+   * Whether it has a position in the gap's partition. A position in a partition that it does not
+   * read would count as its own once its subjects move there.
+   */
   standsIn(gap: Gap): boolean {
     if (gap.after === '') return true
     const { positions } = this.resumePoint
@@ -225,10 +243,10 @@ export class TrackedSubscription {
     return this.seen.get(keyOf(position)) ?? this.seen.get(partitionKeyOf(position))
   }
 
-  /** The next new offset there: over SSE events are ahead of their positions. */
+  /** Returns the next new offset. Over SSE, events are ahead of their positions. */
   #known(gap: Gap, position: Position): number | undefined {
     const own = this.resumePoint.at(position)?.offset
-    // What came of another log, or of this one before that, says nothing of what is behind the gap.
+    // Events of another log, or of this one before it, say nothing about what follows the gap.
     if (own === undefined) {
       return gap.reason === 'recreated' || this.standsIn(gap) ? undefined : this.#seenAt(position)?.next
     }
@@ -236,10 +254,10 @@ export class TrackedSubscription {
   }
 }
 
-/** Whether a gap that ends at `after` is about one who expects the offset `own` next. */
+/** Whether a gap up to `after` is news to a subscription whose next new offset is `own`. */
 function isAbout({ reason }: Gap, after: Position, own: number | undefined): boolean {
   return reason === 'rewritten' ? isBeyond(own, after) : own === undefined || own < after.offset
 }
 
-/** Also where nothing is known. */
+/** Whether `own` is beyond the offset, or unknown. */
 const isBeyond = (own: number | undefined, { offset }: Position): boolean => own === undefined || own > offset

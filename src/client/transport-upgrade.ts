@@ -2,14 +2,14 @@ import type { Timing } from '../base/clock.ts'
 import type { Candidate } from './candidates.ts'
 import type { Connection } from './connection.ts'
 
-/** The first try comes so long after the connection over the lesser transport, ms; each later one twice as long after the one before. */
+/** Delay of the first try, ms. It doubles with each later one, up to `mostMs`. */
 const firstMs = 10_000
 const mostMs = 600_000
 
 /**
- * While a transport works that is not the best one, tries the best one beside it: what is connected is left only once the better one
- * has answered. A gateway that was restarting is left on a lesser transport for seconds; a network that blocks WebSockets, or lets them open and
- * nothing more, is asked rarely.
+ * While a lesser transport works, tries the best one beside it. The connection is left only once
+ * the better one has answered. After the restart of a gateway, the lesser transport lasts only
+ * seconds. A network that blocks WebSockets, or opens them without passing data, sees few tries.
  */
 export class TransportUpgrade {
   readonly #clock: Timing
@@ -23,13 +23,16 @@ export class TransportUpgrade {
     this.#found = found
   }
 
-  /** Once, until it is stopped. Only transports that can be opened for nobody can be tried. */
+  /**
+   * Schedules one try, until it is stopped. Only transports that open without a subscription can
+   * be tried.
+   */
   tryLater(candidate: Candidate | undefined): void {
     if (candidate?.transport.separate !== true || this.#cancel !== undefined) return
     this.#cancel = this.#clock.after(this.#waitMs, () => this.#try(candidate))
   }
 
-  /** The better one has worked. */
+  /** Resets the delay once the better transport has worked. */
   reset(): void {
     this.#waitMs = firstMs
   }

@@ -11,15 +11,17 @@ export type TransportName = (typeof transportNames)[number]
 
 export interface TransportOptions extends NetworkOptions {
   /**
-   * In order of preference; the next one is tried when no gateway answers over the one before. All three unless given; where the
-   * platform has no WebSocket (Node before 22) that one is passed over.
+   * Transports in order of preference; default: all three. The next one is tried when no gateway
+   * answers over the previous one. WebSocket is skipped on platforms without it (Node before 22).
    */
   readonly transports?: readonly TransportName[]
-  /** Of the WebSocket's frames; JSON unless given. */
+  /** Codec of the WebSocket's frames; default: JSON. */
   readonly codec?: Codec
 }
 
-/** Throws `bad_request` where there is none, or one that is unknown. */
+/**
+ * Returns the transports of the options. Throws `bad_request` if there are none, or unknown ones.
+ */
 export function transportsOf(options: TransportOptions, ask: Ask = askOf(options)): Transport[] {
   const { transports = transportNames, codec = jsonCodec } = options
   const all: Record<TransportName, Transport> = {

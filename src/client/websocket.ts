@@ -7,30 +7,32 @@ import type { NetworkOptions } from './network.ts'
 import { lost, refusal, unreadable } from './refusal.ts'
 import { Silence, silent } from './silence.ts'
 
-/** A socket that does not open, or a ping that is not answered, within this time is given up, ms. */
+/** Limit for opening a socket, and for the answer to a ping, ms. */
 const answerMs = 10_000
-/** The platform's `readyState`: a WebSocket of the caller's own need not have its constants. */
+/** The platform's `readyState` values: a caller's own WebSocket need not have the constants. */
 const openState = 1
 const closedState = 3
-/** The other side has so long to answer a close, ms. */
+/** Time that the other side has to answer a close, ms. */
 const closeMs = 2000
 /**
- * An answer waits behind what is on its way, and nothing shows of a large event before its end. So after a ping without an answer the next
- * connection waits `patienceGrowth` times as long, up to this, ms; and twice as long as the last answer took.
+ * An answer queues behind data on its way, and a large event shows nothing before its end. After
+ * an unanswered ping, the next connection therefore waits `patienceGrowth` times as long, up to
+ * this, ms. After an answer it waits twice as long as that answer took.
  */
 const mostPatienceMs = 160_000
 const patienceGrowth = 4
 
-/** `GET /v1/ws`, with the codec's subprotocol. */
+/** Opens `GET /v1/ws` with the codec's subprotocol. */
 export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): Open {
   const patience = { ms: answerMs }
-  return (gateway, wishes, handlers, clock) => {
+  return (gateway, requests, handlers, clock) => {
     try {
       const url = `${gateway.replace(/^http/, 'ws')}/v1/ws`
       const made = makeSocket(() => new (own ?? WebSocket)(url, codec.subprotocol))
-      return new SocketConnection({ codec, gateway, ...made, patience, clock }, wishes, handlers)
+      return new SocketConnection({ codec, gateway, ...made, patience, clock }, requests, handlers)
     } catch (error) {
-      // There is none, or it may not be opened: `ws:` from a page of `https:`, a blocked port, a policy.
+      // The platform has no WebSocket, or forbids this one: `ws:` from an `https:` page, a blocked
+      // port, a Content-Security-Policy.
       return { close: clock.after(0, () => handlers.closed(lost(gateway, error))) }
     }
   }
@@ -39,7 +41,7 @@ export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): 
 interface Way extends Made {
   readonly codec: Codec
   readonly gateway: string
-  /** For the answer to a ping; of all connections of a client. */
+  /** Limit for the answer to a ping; shared by all connections of a client. */
   readonly patience: { ms: number }
   readonly clock: Timing
 }
@@ -48,22 +50,28 @@ class SocketConnection implements Connection {
   readonly #way: Way
   readonly #handlers: Handlers
   readonly #silence: Silence
-  /** By ref: until the socket is open, and those that not every gateway takes until this one has said what it takes. */
+  /**
+   * Requests not sent yet, by ref: all of them until the socket is open, then those above
+   * `leastFrameBytes` until the gateway reports its limit.
+   */
   readonly #unsent: Map<number, SubscribeRequest>
-  /** Bytes of a frame; undefined until the gateway says it. */
+  /** The gateway's limit for a frame, bytes; undefined until it is reported. */
   #maxFrameBytes: number | undefined
-  /** The last word, when it was an error about the connection. */
+  /** The last frame, if it was an error about the connection. */
   #refused: Refusal | undefined
   #heartbeatMs = answerMs
-  /** When it asked for a sign of life that it has not had, ms. The gateway's own pings are answered below this API, unseen. */
+  /**
+   * Time of the ping that has no answer yet, ms. The platform answers the gateway's own pings out
+   * of sight of this API.
+   */
   #pingedMs: number | undefined
   #isOpen = false
   #over = false
 
-  constructor(way: Way, wishes: readonly SubscribeRequest[], handlers: Handlers) {
+  constructor(way: Way, requests: readonly SubscribeRequest[], handlers: Handlers) {
     const { socket, clock } = way
     this.#way = way
-    this.#unsent = new Map(wishes.map((wish) => [wish.ref, wish]))
+    this.#unsent = new Map(requests.map((request) => [request.ref, request]))
     this.#handlers = handlers
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.#sendAll()
@@ -75,16 +83,16 @@ class SocketConnection implements Connection {
     this.#silence.start(answerMs)
   }
 
-  subscribe(wish: SubscribeRequest): void {
+  subscribe(request: SubscribeRequest): void {
     const { socket, codec } = this.#way
     const isOpen = socket.readyState === openState
-    const message = codec.encode({ kind: 'subscribe', ...wish })
+    const message = codec.encode({ kind: 'subscribe', ...request })
     const most = this.#maxFrameBytes
     const bytes = new Blob([message]).size
     if (isOpen && bytes <= (most ?? leastFrameBytes)) socket.send(message)
     else if (isOpen && most !== undefined)
-      this.#refuse(wish.ref, `expected at most ${most} bytes of subscription, got ${bytes}`)
-    else this.#unsent.set(wish.ref, wish)
+      this.#refuse(request.ref, `expected a subscription of at most ${most} bytes, got ${bytes}`)
+    else this.#unsent.set(request.ref, request)
   }
 
   unsubscribe(ref: number): void {
@@ -113,12 +121,15 @@ class SocketConnection implements Connection {
   }
 
   #sendAll(): void {
-    const wishes = [...this.#unsent.values()]
+    const requests = [...this.#unsent.values()]
     this.#unsent.clear()
-    for (const wish of wishes) this.subscribe(wish)
+    for (const request of requests) this.subscribe(request)
   }
 
-  /** A gateway would end the whole connection. Told later: who subscribes has not heard that it is asked for. */
+  /**
+   * Refuses a frame for which the gateway would end the whole connection. The refusal is
+   * asynchronous, because the subscriber does not know its ref yet.
+   */
   #refuse(ref: number, message: string): void {
     this.#way.clock.after(0, () => {
       if (this.#over) return
@@ -146,7 +157,10 @@ class SocketConnection implements Connection {
     this.#handlers.frame(frame)
   }
 
-  /** undefined for a kind of frame that this version does not know. What can't be read ends the connection. */
+  /**
+   * Returns undefined for a kind of frame that this version does not know. An unreadable frame
+   * ends the connection.
+   */
   #decode(data: string | ArrayBuffer): ServerFrame | undefined {
     try {
       return this.#way.codec.decode(typeof data === 'string' ? data : new Uint8Array(data))

@@ -12,24 +12,30 @@ import { transportsOf } from './transports.ts'
 
 export interface WorkerLeaderOptions {
   readonly environment: Environment
-  /** Its `lead` takes the lock from whoever holds it. */
+  /** `lead` takes the lock from its present holder. */
   readonly meeting: Pick<TabMeeting, 'lead' | 'join'>
   readonly clock: Timing
   readonly random: Random
-  /** For tests: how it reaches gateways. */
+  /** For tests: the transports. */
   readonly ways?: readonly Transport[]
 }
 
-/** The connection of tabs, held by one that follows nothing itself and that no browser freezes: a worker of theirs. */
+/**
+ * Holds the connection of tabs in their worker. It has no subscriptions, and no browser freezes
+ * it.
+ */
 export class WorkerLeader {
   readonly #link: Link
   readonly #leave: readonly (() => void)[]
-  #host: TabLeader | undefined
+  #leader: TabLeader | undefined
 
-  /** `group`: the name of its tabs. `ended`: the gateway refuses it for good, as it will refuse the tabs, or another worker leads. */
+  /**
+   * `group`: name of the tabs' group. `ended`: called when the gateway refuses the connection for
+   * good, as it will refuse the tabs, or when another worker leads.
+   */
   constructor(group: string, { environment, meeting, clock, random, ways }: WorkerLeaderOptions, ended: () => void) {
     const [, , urls, keepOrder, transports, headers, credentials, backoff = backoffDefaults] = groupOf(group)
-    const channel = meeting.join(group, (message) => this.#host?.heard(message as TabMessage))
+    const channel = meeting.join(group, (message) => this.#leader?.heard(message as TabMessage))
     const end = () => {
       this.close()
       ended()
@@ -49,22 +55,22 @@ export class WorkerLeader {
         random,
         environment,
       },
-      { state: (state) => this.#host?.linkIs(state), refused: end },
+      { state: (state) => this.#leader?.linkIs(state), refused: end },
     )
     const granted = () => {
-      this.#host = new TabLeader(this.#link, channel.post, { clock, random })
+      this.#leader = new TabLeader(this.#link, channel.post, { clock, random })
       return end
     }
     this.#leave = [meeting.lead(group, granted), channel.close]
   }
 
   close(): void {
-    this.#host?.close()
-    this.#host = undefined
+    this.#leader?.close()
+    this.#leader = undefined
     this.#link.close()
     for (const leave of this.#leave) leave()
   }
 }
 
-/** What was not given is null in JSON. */
+/** JSON has null for absent fields. */
 const groupOf = (name: string): Group => JSON.parse(name, (_, value: unknown) => value ?? undefined)

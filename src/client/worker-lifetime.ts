@@ -1,9 +1,9 @@
 import { WorkerLeader, type WorkerLeaderOptions } from './worker-leader.ts'
 
-/** Once no page needs it, a worker waits so long for the next one, ms: a page may open another client at once. */
+/** Delay before an unused worker ends, ms: a page may open another client at once. */
 const lingerMs = 5000
 
-/** What runs in a worker of pages: their leader, as long as one of them needs it. */
+/** Runs the leader in a worker as long as a page needs it. */
 export class WorkerLifetime {
   readonly #options: WorkerLeaderOptions
   readonly #end: () => void
@@ -11,13 +11,13 @@ export class WorkerLifetime {
   #leader: WorkerLeader | undefined
   #cancelEnd: (() => void) | undefined
 
-  /** `end`: no page needs it. */
+  /** `end`: called when no page needs the worker any more. */
   constructor(options: WorkerLeaderOptions, end: () => void) {
     this.#options = options
     this.#end = end
   }
 
-  /** What a page posts: the name of its group as it comes, null when it has no use for it any more. */
+  /** Handles a page's message: its group's name when it starts, null when it is done. */
   heard(group: string | null): void {
     this.#cancelEnd?.()
     this.#pages += group === null ? -1 : 1

@@ -4,9 +4,9 @@ import { pageTabs } from './environment.ts'
 import type { WorkerLeaderOptions } from './worker-leader.ts'
 import { WorkerLifetime } from './worker-lifetime.ts'
 
-/** `carillon-client/worker`: the script of a SharedWorker that has the connection of the pages which name it. */
+/** The script `carillon-client/worker`: a SharedWorker with the connection of its pages. */
 
-/** TypeScript's library has a worker's surroundings only where it has no page's. */
+/** TypeScript's DOM library does not declare the global scope of a worker. */
 interface SharedWorkerScope {
   onconnect: (event: MessageEvent) => void
   close(): void
@@ -14,7 +14,7 @@ interface SharedWorkerScope {
 
 const scope = globalThis as unknown as SharedWorkerScope
 
-/** Of a worker, which nobody sees. */
+/** The environment of a worker, which is never visible or hidden. */
 const environment: WorkerLeaderOptions['environment'] = {
   online: () => navigator.onLine,
   tabs: undefined,
@@ -31,10 +31,10 @@ const meeting: WorkerLeaderOptions['meeting'] = {
   lead: (name, granted) => pageTabs.lead(name, granted, { steal: true }),
 }
 
-const host = new WorkerLifetime({ environment, meeting, clock: systemTiming, random: systemRandom }, () =>
+const lifetime = new WorkerLifetime({ environment, meeting, clock: systemTiming, random: systemRandom }, () =>
   scope.close(),
 )
 
 scope.onconnect = ({ ports }) => {
-  ports[0]!.onmessage = ({ data }) => host.heard(data)
+  ports[0]!.onmessage = ({ data }) => lifetime.heard(data)
 }

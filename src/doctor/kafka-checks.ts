@@ -133,7 +133,7 @@ function cleanup({ configs }: KafkaSettings, of: KafkaTopic): Finding {
   const policy = configs.get('cleanup.policy') ?? 'delete'
   if (!policy.includes('compact')) return pass(check, policy, 'events are deleted by age and size only')
   const reason =
-    'only the newest event of each key is kept: a client that comes back misses the earlier ones, and gets gap compacted'
+    'only the newest event of each key is kept: a client that comes back misses the earlier ones, without a gap'
   return warn(check, policy, reason, alter(of, 'cleanup.policy=delete'))
 }
 

@@ -92,8 +92,7 @@ function consumers({ maxConsumers, consumerProblem }: NatsSettings): Finding {
 function counts({ maxRecords, maxRecordsPerSubject }: NatsSettings, of: NatsFamily): Finding {
   const check = 'record limits'
   if (maxRecordsPerSubject !== undefined) {
-    const reason =
-      'each new event of a subject deletes older ones: a client that comes back misses them, and gets gap retention'
+    const reason = 'each new event of a subject deletes older ones: a client that comes back misses them, without a gap'
     return warn(check, `${grouped(maxRecordsPerSubject)} a subject`, reason, edit(of, '--max-msgs-per-subject=-1'))
   }
   if (maxRecords === undefined) return pass(check, 'none', 'only age and size bound the log')

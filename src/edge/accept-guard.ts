@@ -2,15 +2,16 @@ import { addressText } from '../base/address.ts'
 import type { EdgeContext } from './context.ts'
 import type { Connection, Listener } from './listener.ts'
 
-/** How often it is looked whether descriptors are left, ms. */
-const lookMs = 1000
+/** Interval of the checks for free descriptors, ms. */
+const checkMs = 1000
 const logMs = 10_000
-/** It takes connections again once so many of those that it may have are free: not one by one. */
+/** Part of the descriptors for clients that must be free before connections are accepted again. */
 const freePart = 1 / 64
 
 /**
- * Takes no more connections before the descriptors are used up: at that limit every accept fails, again and again at once, and the gateway reaches neither its
- * broker nor its log. The listening socket is closed meanwhile, so that clients and balancers are told to go elsewhere.
+ * Stops accepting connections before the file descriptors are used up. At that limit, every accept
+ * fails and is retried endlessly, and the gateway can reach neither its broker nor its log. In the
+ * meantime the listening socket is closed, so that clients and load balancers go elsewhere.
  */
 export class AcceptGuard {
   readonly #listener: Pick<Listener, 'pause' | 'resume'>
@@ -23,14 +24,14 @@ export class AcceptGuard {
     this.#context = context
   }
 
-  /** No connections are taken, for want of descriptors. */
+  /** True while no connections are accepted because descriptors are used up. */
   get paused(): boolean {
     return this.#paused
   }
 
   start(): void {
-    this.#cancel = this.#context.contracts.clock.after(lookMs, () => {
-      this.#look()
+    this.#cancel = this.#context.contracts.clock.after(checkMs, () => {
+      this.#check()
       this.start()
     })
   }
@@ -39,13 +40,13 @@ export class AcceptGuard {
     this.#cancel()
   }
 
-  /** One more is there. */
+  /** Notes a new connection, and stops accepting at the limit. */
   came(connection: Connection): void {
     if (this.#paused || this.#context.connections < this.#context.contracts.descriptors.forClients) return
     this.#pause(addressText(connection.getRemoteAddress()))
   }
 
-  #look(): void {
+  #check(): void {
     const { descriptors, logger } = this.#context.contracts
     if (!this.#paused) {
       if (!descriptors.canOpen()) this.#pause('')
@@ -55,12 +56,12 @@ export class AcceptGuard {
     const isFree = this.#context.connections <= forClients - Math.max(1, Math.floor(forClients * freePart))
     if (!isFree || !descriptors.canOpen()) return
     if (!this.#listener.resume()) {
-      const said = 'descriptors are free again, but another process has taken the port: stop it'
-      logger.every({ key: said, ms: logMs }, 'error', said)
+      const problem = 'descriptors are free again, but another process has taken the port: stop it'
+      logger.every({ key: problem, ms: logMs }, 'error', problem)
       return
     }
     this.#paused = false
-    logger.every({ key: 'accepting', ms: logMs }, 'info', 'descriptors are free again: connections are taken')
+    logger.every({ key: 'accepting', ms: logMs }, 'info', 'descriptors are free again: accepting connections')
   }
 
   #pause(who: string): void {
@@ -68,7 +69,7 @@ export class AcceptGuard {
     this.#listener.pause()
     this.#context.countCut('openFiles', who)
     const { connections, contracts } = this.#context
-    const said = 'descriptors are used up: no further connections are taken until some are free; raise LimitNOFILE'
-    contracts.logger.every({ key: 'descriptors', ms: logMs }, 'error', said, { connections })
+    const problem = 'descriptors are used up: accepting no connections until some are free; raise LimitNOFILE'
+    contracts.logger.every({ key: 'descriptors', ms: logMs }, 'error', problem, { connections })
   }
 }

@@ -1,26 +1,31 @@
 import type { LoopClock } from '../base/clock.ts'
 import type { Connection } from './listener.ts'
 
-/** So many are read from in each turn of the event loop: a WebSocket's handshake is some 50 µs, a TLS handshake several times that. */
+/**
+ * Number of new connections read from in each turn of the event loop. A WebSocket handshake takes
+ * some 50 µs, a TLS handshake several times that.
+ */
 export const acceptsPerTurn = { plain: 16, tls: 4 }
 
 interface Waiting {
-  /** Undefined once it has closed: its memory is no longer its own. */
+  /** Undefined once it has closed, because uWS then reuses its memory. */
   connection: Connection | undefined
 }
 
 /**
- * Lets new connections be read from in the order in which they came, a few in each turn of the event loop. libuv hands over what tens of
- * thousands of sockets sent before anything else has its turn, and handshakes can't be put off once they are read: when a herd comes
- * back every live event would wait for all of them. What waits is bounded by `maxHttpConnections`, and in time by uWS, which closes a
- * connection that has not sent a request 10 to 12 s after it was accepted.
+ * Admits new connections in order of arrival, a few in each turn of the event loop (connection
+ * floods). libuv hands over what tens of thousands of sockets sent before anything else has its
+ * turn, and a handshake can't be deferred once it is read. When a herd reconnects, every live
+ * event would wait for all of them. `maxHttpConnections` bounds the waiting connections. uWS
+ * bounds their wait: it closes a connection that has not sent a request 10 to 12 s after it was
+ * accepted.
  */
 export class AcceptThrottle {
   readonly #clock: Pick<LoopClock, 'turn'>
   readonly #perTurn: number
   #queue: Waiting[] = []
   #at = 0
-  /** How many more may be read from before the next turn. */
+  /** Number of connections that may still be read from in this turn. */
   #left: number
   #scheduled = false
   readonly #turn = (): void => this.#runTurn()
@@ -31,7 +36,7 @@ export class AcceptThrottle {
     this.#left = perTurn
   }
 
-  /** It has been accepted just now, and not been read from. */
+  /** Adds a connection that was just accepted and has not been read from. */
   add(connection: Connection): void {
     this.#schedule()
     if (this.#left > 0) {
@@ -56,7 +61,7 @@ export class AcceptThrottle {
       connection.resume()
     }
     this.#compact()
-    // What was let in is read before the turn after this one.
+    // Connections that were admitted now are read from before the next turn.
     if (this.#left < this.#perTurn) this.#schedule()
   }
 

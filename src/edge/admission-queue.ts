@@ -7,34 +7,36 @@ import type { Exchange } from './exchange.ts'
 import { refuse, type Turns } from './router.ts'
 
 /**
- * Frames may wait in all that are so many times what one connection may have waiting; who has no more than a few bytes is sent away last;
- * and each frame counts for some bytes more than its own.
+ * `connections`: the bound on the bytes of all waiting frames, as a multiple of what one
+ * connection may have waiting. `fewBytes`: connections with at most this many bytes are sent away
+ * last. `frameBytes`: overhead that each frame counts for.
  */
 export const admissionLimits = { connections: 32, fewBytes: 64 << 10, frameBytes: 256 }
 
-/** A connection whose frames wait for their turn. */
+/** A connection whose frames wait to be handled. */
 export interface QueuedConnection extends Runnable {
-  /** Bytes of the frames that wait. */
+  /** Bytes of its waiting frames. */
   waitingBytes: number
-  /** Ends it. */
+  /** Ends the connection. */
   sendAway(error: CarillonError): void
 }
 
 /**
- * Lets sessions and frames in, in the order in which they came, for half a millisecond before other events have their turn: uWS hands
- * over what a thousand sockets sent in one go, and when a herd comes back every live event would wait for all of it. Requests that
- * wait are bounded by `maxHttpConnections`, frames by `maxWaitingFrameBytes` for each connection and `admissionLimits` for all: uWS cannot stop reading from a
- * WebSocket.
+ * The doorway: admits sessions and frames in order of arrival, for half a millisecond at a time
+ * before other events have their turn. uWS hands over in one go what a thousand sockets sent, and
+ * when a herd reconnects, every live event would wait for all of it. `maxHttpConnections` bounds
+ * the waiting requests. `maxWaitingFrameBytes` bounds the waiting frames of a connection, and
+ * `admissionLimits` those of all connections, because uWS can't stop reading from a WebSocket.
  */
 export class AdmissionQueue implements Turns {
   readonly #context: EdgeContext
   readonly #pump: Pump
-  /** Bytes of frames that may wait in all. */
+  /** Maximum for the bytes of all waiting frames. */
   readonly #maxBytes: number
   #waitingBytes = 0
-  /** Those with more than a few bytes. */
+  /** Connections with more than `fewBytes` waiting. */
   readonly #large = new Set<QueuedConnection>()
-  /** What came while it is held, in order; undefined while it is open. */
+  /** Items that arrived while the doorway is held, in order; undefined while it is open. */
   #held: Runnable[] | undefined = undefined
 
   constructor(context: EdgeContext, pump: Pump) {
@@ -43,7 +45,7 @@ export class AdmissionQueue implements Turns {
     this.#maxBytes = admissionLimits.connections * context.options.maxWaitingFrameBytes
   }
 
-  /** Nobody enters until it is opened: what comes waits, within the same bounds. */
+  /** Admits nothing until `open` is called. What arrives waits within the same bounds. */
   hold(): void {
     this.#held ??= []
   }
@@ -65,7 +67,9 @@ export class AdmissionQueue implements Turns {
     }
   }
 
-  /** `enter` runs soon, unless the client has gone by then; what it throws is the answer. */
+  /**
+   * Runs `enter` soon, unless the client has left by then. An error that it throws is the answer.
+   */
   admit(exchange: Exchange, enter: () => void): void {
     const run = (): boolean => {
       if (!exchange.open) return false
@@ -79,30 +83,34 @@ export class AdmissionQueue implements Turns {
     this.#add({ queued: false, run })
   }
 
-  /** The caller is run soon. */
+  /** Runs the caller soon. */
   call(caller: QueuedConnection): void {
     this.#add(caller)
   }
 
-  /** A frame of so many bytes is to wait. Where there is no room its caller goes, or whoever has the most waiting. False where it has gone. */
+  /**
+   * Reserves bytes for a frame that waits. If the caller's own bound is reached, ends the caller;
+   * if the bound of all is reached, ends the connections with the most bytes waiting. Returns
+   * false if the caller was ended.
+   */
   takes(caller: QueuedConnection, bytes: number): boolean {
     const { maxWaitingFrameBytes } = this.#context.options
     const before = caller.waitingBytes
     if (before > 0 && before + bytes > maxWaitingFrameBytes) {
-      const said = `expected at most ${maxWaitingFrameBytes} bytes of frames that wait for their turn on one connection, got more`
-      this.#sendAway(caller, `${said}: send fewer at a time`)
+      const expected = `expected at most ${maxWaitingFrameBytes} bytes of waiting frames on one connection, got more`
+      this.#sendAway(caller, `${expected}: send fewer at a time`)
       return false
     }
     this.#count(caller, bytes)
     while (this.#waitingBytes > this.#maxBytes) {
       const most = this.#largest() ?? caller
-      this.#sendAway(most, `more than ${this.#maxBytes} bytes of frames wait for their turn on this gateway`)
+      this.#sendAway(most, `more than ${this.#maxBytes} bytes of frames are waiting on this gateway`)
       if (most === caller) return false
     }
     return true
   }
 
-  /** So many bytes of the caller's wait no more. */
+  /** Releases bytes of the caller that no longer wait. */
   taken(caller: QueuedConnection, bytes: number): void {
     this.#count(caller, -bytes)
   }
@@ -120,7 +128,7 @@ export class AdmissionQueue implements Turns {
     return largest
   }
 
-  /** All that waits of it is given up. */
+  /** Ends a connection and drops everything of it that waits. */
   #sendAway(caller: QueuedConnection, message: string): void {
     this.taken(caller, caller.waitingBytes)
     const retryAfterMs = retryLaterMs(this.#context.contracts.random)

@@ -6,7 +6,7 @@ import type { EdgeContext } from './context.ts'
 import type { Exchange } from './exchange.ts'
 import type { Request } from './listener.ts'
 
-/** A request whose body is read, of so many bytes at most. */
+/** A request whose body is read, up to `maxBytes`. */
 interface Incoming {
   readonly exchange: Exchange
   readonly req: Request
@@ -14,9 +14,10 @@ interface Incoming {
 }
 
 /**
- * The whole body; undefined when the client has gone meanwhile. Rejects with `frame_too_large` beyond `maxBytes`,
- * `request_timeout` when it is not complete in time, or stops while others wait for its place, `overloaded` when too many bodies are being read.
- * To be called before the handler first awaits.
+ * Resolves with the whole body, or undefined if the client has left. Rejects with
+ * `frame_too_large` beyond `maxBytes`, `request_timeout` if the body is not complete in time, or
+ * stalls while another one needs its slot, and `overloaded` if too many bodies are being read.
+ * Must be called before the handler first awaits.
  */
 export function readBody(context: EdgeContext, { exchange, req, maxBytes }: Incoming): Promise<Buffer | undefined> {
   if (Number(req.getHeader('content-length')) > maxBytes) throw tooLarge(maxBytes)
@@ -25,7 +26,7 @@ export function readBody(context: EdgeContext, { exchange, req, maxBytes }: Inco
       if (outcome instanceof CarillonError) reject(outcome)
       else resolve(outcome)
     })
-    if (!context.bodies.take(reader)) throw noPlace(context.options.maxBodies)
+    if (!context.bodies.take(reader)) throw noSlot(context.options.maxBodies)
     reader.begin()
     exchange.onGone(() => reader.end(undefined))
     exchange.res.onData((chunk, isLast) => {
@@ -57,15 +58,15 @@ class BodyReader implements SlotHolder {
     this.#deadline = new WheelTimer(() => this.end(tooSlow(context.options.bodyMs)))
   }
 
-  /** It has a place. */
+  /** Starts the deadline; the body has a slot. */
   begin(): void {
     this.#context.wheel.schedule(this.#deadline, this.#context.options.bodyMs)
   }
 
-  /** Nothing came of it while another one wanted its place. */
+  /** Ends a body that has been silent, because another one needs its slot. */
   evicted(): void {
-    const said = 'nothing came of the body for a while, and others waited for its place; send it again, in one go'
-    this.end(new LimitReached('maxBodies', 'request_timeout', said))
+    const problem = 'the body stalled while another request needed its slot; send it again without pauses'
+    this.end(new LimitReached('maxBodies', 'request_timeout', problem))
   }
 
   take(chunk: ArrayBuffer): void {
@@ -76,7 +77,7 @@ class BodyReader implements SlotHolder {
       this.end(tooLarge(this.#maxBytes))
       return
     }
-    // uWS takes the chunk's memory back when this returns.
+    // uWS reuses the chunk's memory once this returns.
     this.#chunks.push(Buffer.from(chunk.slice(0)))
   }
 
@@ -94,11 +95,11 @@ class BodyReader implements SlotHolder {
   }
 }
 
-function noPlace(maxBodies: number): CarillonError {
+function noSlot(maxBodies: number): CarillonError {
   return new LimitReached(
     'maxBodies',
     'overloaded',
-    `the gateway is reading ${maxBodies} bodies already; send this one again later`,
+    `the gateway is already reading ${maxBodies} request bodies; retry later`,
   )
 }
 

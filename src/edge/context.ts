@@ -11,20 +11,23 @@ import type { Event, Published } from '../wire/frames.ts'
 import type { EdgeOptions } from './options.ts'
 import { CutPenalties } from './penalties.ts'
 
-/** Where published events go. */
+/** Writes published events to the broker. */
 export interface EventPublisher {
   /**
-   * Resolves with each event's position, in order, once the broker has all of them durably. Checks everything before it writes
-   * anything; rejects with a CarillonError.
+   * Resolves with each event's position, in order, once the broker has stored all of them durably.
+   * Checks all events before it writes any. Rejects with a CarillonError.
    */
   publish(events: readonly Event[], grant: Grant, options: { traceparent?: string }): Promise<Published[]>
 }
 
-/** Descriptors of this process, of which each connection takes one. */
+/** File descriptors of this process. Each connection uses one. */
 export interface Descriptors {
-  /** How many connections of clients may have in all; the rest is the gateway's own, to reach its broker and answer its operators. */
+  /**
+   * Maximum number for client connections. The gateway keeps the rest, to reach its broker and to
+   * answer its operators.
+   */
   readonly forClients: number
-  /** One can be opened now: neither the process nor the host is at its limit. */
+  /** Returns whether one can be opened now: neither the process nor the host is at its limit. */
   canOpen(): boolean
 }
 
@@ -36,36 +39,41 @@ export interface EdgeContracts {
   readonly clock: LoopClock
   readonly random: Random
   readonly logger: LimitedLogger
-  /** Counted in. */
+  /** Counts refusals by limit. */
   readonly refusals: Refusals
   readonly descriptors: Descriptors
-  /** `known` runs once it is known what can be subscribed to, or there is no point in waiting for that; the result cancels it. */
+  /**
+   * Calls `known` once the streams are known, or once waiting for them has no point. Returns a
+   * function that cancels the call.
+   */
   whenKnown(known: () => void): () => void
 }
 
-/** Plain numbers that an instrument reads. */
+/** Counters that the metrics read. */
 export interface EdgeCounters {
   /** Connections that are not WebSockets. */
   httpConnections: number
   websockets: number
-  /** Requests refused, by code. */
+  /** Number of refused requests by error code. */
   readonly refused: Partial<Record<ErrorCode, number>>
 }
 
-/** A body of which nothing came for so long gives its place to one that has none, ms. */
+/** Silence after which a body loses its slot to one that needs a slot, ms. */
 const silentBodyMs = 100
 
-/** What the handlers of one edge share. */
+/** State that the handlers of one edge share. */
 export class EdgeContext {
   readonly options: EdgeOptions
   readonly contracts: EdgeContracts
   readonly wheel: TimingWheel
   readonly counters: EdgeCounters = { httpConnections: 0, websockets: 0, refused: {} }
-  /** Bodies that are being read. */
+  /** Slots for request bodies that are being read. */
   readonly bodies: FairSlots
-  /** Of addresses from which connections are cut again and again. */
+  /** Penalties of addresses whose connections are cut repeatedly. */
   readonly penalties: CutPenalties
-  /** Sessions that are open, and publish requests that wait for the broker: what a graceful end waits for. */
+  /**
+   * Open sessions, and publish requests that wait for the broker. A graceful end waits for both.
+   */
   sessions = 0
   publishes = 0
   #closing = false
@@ -87,28 +95,34 @@ export class EdgeContext {
     for (const task of this.#onClose.splice(0)) task()
   }
 
-  /** Runs when it closes. */
+  /** Adds a task to run when the edge closes. */
   onClose(task: () => void): void {
     this.#onClose.push(task)
   }
 
-  /** Of all kinds; each takes a descriptor. */
+  /** Number of connections of all kinds. Each uses a file descriptor. */
   get connections(): number {
     return this.counters.httpConnections + this.counters.websockets
   }
 
-  /** Nothing is under way that a graceful end would wait for. */
+  /** True if a graceful end has nothing to wait for. */
   get idle(): boolean {
     return this.sessions === 0 && this.publishes === 0
   }
 
-  /** Throws `shutting_down` once the edge closes: kept-alive connections bring requests until the end. */
+  /**
+   * Throws `shutting_down` once the edge closes: requests on kept-alive connections arrive until
+   * the end.
+   */
   admit(): void {
     if (this.#closing)
-      throw new CarillonError('shutting_down', 'the gateway is going away; connect again, here or elsewhere')
+      throw new CarillonError('shutting_down', 'the gateway is going away: reconnect, here or elsewhere')
   }
 
-  /** Opens a session; whoever opens it calls `closeSession` once. Throws what `SessionOpener.open` throws. */
+  /**
+   * Opens a session. The caller must call `closeSession` for it exactly once. Throws what
+   * `SessionOpener.open` throws.
+   */
   openSession(outlet: Outlet, grant: Grant): Session {
     this.admit()
     const session = this.contracts.sessions.open(outlet, grant)
@@ -121,14 +135,14 @@ export class EdgeContext {
     session.closed(reason)
   }
 
-  /** A request that is refused; `who` asked. */
+  /** Counts a refused request; `who` is the client's address. */
   countRefusal(error: CarillonError, who: string): void {
     const { code } = error
     this.counters.refused[code] = (this.counters.refused[code] ?? 0) + 1
     this.contracts.refusals.note(error, { who, atUs: this.contracts.clock.nowUs() })
   }
 
-  /** Somebody who is cut off without an answer, or has to wait for one. */
+  /** Counts a client, by its address, that a limit cut off without an answer or made wait. */
   countCut(limit: LimitName, who: string): void {
     this.contracts.refusals.count(limit, { who, atUs: this.contracts.clock.nowUs() })
   }

@@ -1,16 +1,19 @@
 import { LeakyBucket } from './leaky-bucket.ts'
 
-/** The part of the gateway's time that one connection's frames may take, 2 ms in 100 ms, and what it may have saved up, ms. */
+/**
+ * CPU budget for one connection's frames: its share of the gateway's time (2 ms in 100 ms), and
+ * the ms that it can save up.
+ */
 export const cpuBudget = { share: 0.02, savedMs: 300 }
 
-/** What one connection has used of its part. */
+/** Tracks how much of its CPU budget one connection has used. */
 export class CpuBudget extends LeakyBucket {
-  /** How long until it may go on, ms; 0 = now. */
+  /** Returns the ms until the connection may continue; 0 = now. */
   waitMs(nowMs: number): number {
     return this.overMs(nowMs, cpuBudget.savedMs / cpuBudget.share)
   }
 
-  /** It has used `ms`, up to now. */
+  /** Spends `ms` of CPU time, used up to `nowMs`. */
   use(ms: number, nowMs: number): void {
     this.fill(ms / cpuBudget.share, nowMs)
   }

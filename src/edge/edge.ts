@@ -16,33 +16,35 @@ import { type Route, Router } from './router.ts'
 import { serveSse, ssePath } from './sse.ts'
 import { serveWebSocket, upgradeRequired, websocketPath } from './websocket.ts'
 
-/** The listener for clients, running. */
+/** The running listener for clients. */
 export interface Edge {
-  /** `http://127.0.0.1:8080` */
+  /** For example `http://127.0.0.1:8080`. */
   readonly url: string
   readonly port: number
   readonly counters: Readonly<EdgeCounters>
-  /** As many as descriptors allow. */
+  /** Number of connections that the file descriptors allow. */
   readonly maxConnections: number
-  /** No connections are taken now, for want of descriptors. */
+  /** True while no connections are accepted because descriptors are used up. */
   readonly paused: boolean
-  /** No further connections, and no further sessions on those that are open: the start of a graceful end. */
+  /** Starts a graceful end: accepts no connections, and no sessions on open connections. */
   stop(): void
   /**
-   * Stops, waits up to `deadlineMs` for sessions to be ended by their host and publish requests to be answered, then closes what is
-   * left. The process can exit once this has resolved, and not before: uWS aborts it otherwise.
+   * Stops, waits up to `deadlineMs` until the host has ended its sessions and publish requests are
+   * answered, then closes the remaining connections. The process must not exit before this
+   * resolves, because uWS would abort it.
    */
   close(deadlineMs: number): Promise<void>
 }
 
-/** How often a closing edge looks whether it is idle, ms. */
+/** Interval at which a closing edge checks whether it is idle, ms. */
 const idleCheckMs = 10
-/** Last bytes are given so long to leave before connections are cut, ms. */
+/** Time for the last bytes to be sent before connections are cut, ms. */
 const lingerMs = 50
 
 /**
- * Listens. Throws `listen_failed` when the port is taken or the TLS files are of no use. `local` is opened beside it where the system has such
- * sockets: without it the gateway serves all the same, and says so in its log.
+ * Starts the edge. Throws `listen_failed` if the port is taken or the TLS files can't be used.
+ * Also opens the Unix socket of `local`; if that fails, the gateway serves without it and logs a
+ * warning.
  */
 export async function startEdge(options: EdgeOptions, contracts: EdgeContracts, local?: LocalAccess): Promise<Edge> {
   const context = new EdgeContext(options, contracts, new TimingWheel(contracts.clock))
@@ -72,13 +74,15 @@ async function openBeside(...given: Parameters<typeof openLocal>): Promise<Liste
   } catch (error) {
     if (!(error instanceof CarillonError)) throw error
     const [{ contracts }] = given
-    const said = `${error.message}: commands on this host can't publish to a gateway that listens beyond the loopback`
-    contracts.logger.every({ key: 'local', ms: 1 }, 'warn', said)
+    const problem = `${error.message}: commands on this host can't publish to a gateway that listens beyond the loopback`
+    contracts.logger.every({ key: 'local', ms: 1 }, 'warn', problem)
     return undefined
   }
 }
 
-/** Nothing has been read from a connection before. */
+/**
+ * Holds the doorway until the streams are known. Called before anything is read from a connection.
+ */
 function holdUntilKnown(doorway: AdmissionQueue, context: EdgeContext): void {
   doorway.hold()
   context.onClose(context.contracts.whenKnown(() => doorway.open()))
@@ -98,7 +102,10 @@ function register(listener: Listener, context: EdgeContext, doorway: AdmissionQu
   listener.app.any('/*', (res, req) => router.handle(res, req))
 }
 
-/** Counts connections before they have sent a byte, closes those over the limit, and has the others take their turn. */
+/**
+ * Counts connections before they have sent a byte, closes those above the limit, and queues the
+ * others.
+ */
 function limitConnections(listener: Listener, context: EdgeContext, accepting: AcceptGuard): void {
   const { contracts, counters, options } = context
   const perTurn = listener.tls ? acceptsPerTurn.tls : acceptsPerTurn.plain

@@ -5,12 +5,16 @@ import type { Connection, Request } from './listener.ts'
 
 export type Headers = readonly (readonly [name: string, value: string])[]
 
-/** Waits at least so long where a refusal names no time: `Retry-After` is in whole seconds. */
+/**
+ * Default for `Retry-After` of a retryable error without a delay, ms. The header has whole
+ * seconds.
+ */
 const defaultRetryAfterMs = 1000
 
 /**
- * One HTTP request and its answer. uWS allows nothing on a response after it was answered or its client has gone, so everything goes
- * through here; the request itself can be read only while its handler runs, so what is needed later is kept, and nothing else: a stream may last for days.
+ * One HTTP request and its answer. uWS forbids any call on a response that was answered or whose
+ * client has left, so all calls go through here. The request can be read only while its handler
+ * runs. What is needed later is copied, and nothing else, because a stream may last for days.
  */
 export class Exchange {
   readonly res: Connection
@@ -18,11 +22,16 @@ export class Exchange {
   readonly path: string
   readonly origin: string
   /**
-   * The router has found the page's origin allowed, and its page may read the answer. With what the browser keeps for this host, such as a proxy's
-   * cookies, it may only where the origin is allowed by its name: `*` would hand every page what its visitor may see.
+   * Whether a page of another origin may read the answer, once the router has allowed its origin.
+   * `credentials` also covers requests with what the browser stores for this host, such as a
+   * proxy's cookies. It needs an origin that is allowed by its name: with `*`, every page could
+   * read what its visitor may see.
    */
   crossOrigin: 'none' | 'plain' | 'credentials' = 'none'
-  /** Where the request ends is in doubt: what follows on the connection is not to be taken for another one. */
+  /**
+   * True if the end of the request is ambiguous, so that the connection must close: what follows
+   * must not be read as another request (request smuggling).
+   */
   endsConnection = false
   #open = true
   #gone: (() => void) | undefined
@@ -38,22 +47,27 @@ export class Exchange {
     })
   }
 
-  /** Neither answered nor abandoned by the client. */
+  /** True until the request is answered or its client has left. */
   get open(): boolean {
     return this.#open
   }
 
-  /** The client's address, for operators; '' once it is gone. */
+  /** The client's address, for operators; '' once the exchange is closed. */
   get peer(): string {
     return this.#open ? addressText(this.res.getRemoteAddress()) : ''
   }
 
-  /** `gone` runs once when the client leaves before it was answered; it replaces an earlier one. */
+  /**
+   * Sets the callback for a client that leaves before it was answered. Replaces an earlier
+   * callback.
+   */
   onGone(gone: () => void): void {
     this.#gone = gone
   }
 
-  /** Answers in full, HEAD with the head alone. Does nothing once answered or abandoned. */
+  /**
+   * Sends a complete answer, without the body for HEAD. Does nothing once the exchange is closed.
+   */
   answer(status: number, headers: Headers, body: string | Uint8Array, options: { close?: boolean } = {}): void {
     if (!this.#open) return
     this.#open = false
@@ -65,7 +79,10 @@ export class Exchange {
     })
   }
 
-  /** uWS closes the connection wherever it writes the length itself, asked or not. */
+  /**
+   * Ends an answer to HEAD. `endWithoutBody` with a length always closes the connection, so
+   * Content-Length is written as a header unless `close` is set.
+   */
   #endHead(bytes: number, { close }: { close?: boolean }): void {
     if (close) this.res.endWithoutBody(bytes, true)
     else this.res.writeHeader('Content-Length', String(bytes)).endWithoutBody()
@@ -75,7 +92,10 @@ export class Exchange {
     this.answer(status, [...headers, jsonType], JSON.stringify(body), options)
   }
 
-  /** The one shape of a refused request. A client that may be back soon keeps its connection, except from a gateway that leaves. */
+  /**
+   * Refuses the request, in the one shape of all refusals. The connection stays open for a retry,
+   * except for the errors in `closes`.
+   */
   refuse(error: CarillonError, headers: Headers = []): void {
     const { code, message } = error
     const { http, retry } = errors[code]
@@ -87,7 +107,9 @@ export class Exchange {
     })
   }
 
-  /** Status line and headers, for a handler that streams its body. To be called in a cork. */
+  /**
+   * Writes status line and headers, for a handler that streams its body. Must be called in a cork.
+   */
   writeHead(status: number, headers: Headers): void {
     this.res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`)
     for (const [name, value] of headers) this.res.writeHeader(name, value)
@@ -98,7 +120,7 @@ export class Exchange {
     if (this.crossOrigin === 'credentials') this.res.writeHeader('Access-Control-Allow-Credentials', 'true')
   }
 
-  /** The handler ended the response by itself. */
+  /** Notes that the handler ended the response itself. */
   ended(): void {
     this.#open = false
   }
@@ -108,5 +130,7 @@ export const queryOf = (req: Request): string => req.getQuery() ?? ''
 
 export const jsonType = ['Content-Type', 'application/json; charset=utf-8'] as const
 
-/** After these the rest of the request's body is not wanted, or the gateway is leaving. */
+/**
+ * Errors that close the connection: the rest of the body is not read, or the gateway shuts down.
+ */
 const closes: ReadonlySet<string> = new Set(['frame_too_large', 'request_timeout', 'shutting_down'])

@@ -3,9 +3,10 @@ import type { Exchange } from './exchange.ts'
 import type { Request } from './listener.ts'
 
 /**
- * Throws `bad_request` for a head that two readers can understand in two ways: uWS takes the first of two Content-Lengths and of two Hosts, and any
- * Transfer-Encoding for `chunked`. A proxy in front that takes another one sees another end of the body, and hides a request behind it.
- * docs/security.md has what uWS's parser does before this.
+ * Throws `bad_request` for an ambiguous head (request smuggling). uWS uses the first of several
+ * Content-Length or Host headers, and treats any Transfer-Encoding as `chunked`. A proxy in front
+ * that decides otherwise sees the body end elsewhere, so that a request can be hidden after it.
+ * docs/security.md describes the checks that uWS's parser makes before this.
  */
 export function checkHead(exchange: Exchange, req: Request): void {
   let hosts = 0
@@ -22,6 +23,6 @@ export function checkHead(exchange: Exchange, req: Request): void {
   })
   if (hosts <= 1 && lengths <= 1 && codings <= 1 && coding === 'chunked') return
   exchange.endsConnection = true
-  const said = 'expected at most one Host, one Content-Length and one Transfer-Encoding, which is chunked'
-  throw new CarillonError('bad_request', `${said}: the request can be understood in two ways`)
+  const expected = 'expected at most one Host, one Content-Length and one Transfer-Encoding, which must be chunked'
+  throw new CarillonError('bad_request', `${expected}: the request is ambiguous`)
 }

@@ -3,7 +3,7 @@ import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { CarillonError } from '../base/errors.ts'
 import type { EdgeOptions } from './options.ts'
 
-/** The one file that names uWebSockets.js; its siblings take the types from here. */
+/** The only file that imports uWebSockets.js; its siblings import the types from here. */
 export type { TemplatedApp, us_socket_context_t, WebSocket } from 'uWebSockets.js'
 
 export type ListenOptions = Pick<EdgeOptions, 'host' | 'port' | 'tlsCert' | 'tlsKey' | 'maxHeaderBytes'>
@@ -14,33 +14,40 @@ export type Connection = HttpResponse
 export type Request = HttpRequest
 
 /**
- * uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT. Without it uWS shares its port with whoever else does, and a second gateway would take
- * half of the first one's connections in silence.
+ * uSockets' LIBUS_LISTEN_EXCLUSIVE_PORT. Without it, uWS shares its port with other processes that
+ * share it too, and a second gateway would silently receive half of the first one's connections.
  */
 const exclusivePort = 1
 
-/** Of a Unix socket, with room for its end: `sun_path` of macOS; Linux has four bytes more. */
+/**
+ * Maximum length of a Unix socket's path: macOS's `sun_path` without its final NUL. Linux has four
+ * more.
+ */
 const maxSocketPathBytes = 103
-/** RFC 6455's code for a connection that ended without a close frame. */
+/** RFC 6455's close code for a connection that ended without a close frame. */
 export const abnormalClosure = 1006
 
-/** Why uWS has cut a WebSocket for what came on it, as the reason that it gives to `close` says; undefined where that was not why. */
+/**
+ * Returns why uWS cut a WebSocket for what its client sent, from the reason that it passes to
+ * `close`; undefined if the connection ended for another reason.
+ */
 export function cutOf(code: number, reason: ArrayBuffer): 'too large' | 'invalid' | undefined {
   if (code !== abnormalClosure || reason.byteLength === 0) return undefined
-  const said = Buffer.from(reason).toString('latin1')
-  if (said.startsWith('Received too big')) return 'too large'
-  return said.startsWith('Received invalid') ? 'invalid' : undefined
+  const text = Buffer.from(reason).toString('latin1')
+  if (text.startsWith('Received too big')) return 'too large'
+  return text.startsWith('Received invalid') ? 'invalid' : undefined
 }
 
-/** The package's declarations lack the form with host and options that the addon takes. */
+/** The overload with host and options, which the addon has and the package's declarations lack. */
 interface ListenWithOptions {
   listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void
 }
 
 /**
- * A uWebSockets.js app and its listening socket. uWS's own limits hold below ours: a head that is not complete, or a kept-alive
- * connection without a request, is closed after 10 to 12 s; a head over `maxHeaderBytes` is answered by 431. The process can end
- * cleanly only after `close()`.
+ * A uWebSockets.js app and its listening socket. uWS applies its own limits first: it closes a
+ * connection with an incomplete head, or a kept-alive one without a request, after 10 to 12 s, and
+ * answers a head above `maxHeaderBytes` with 431. The process can exit cleanly only after
+ * `close()`.
  */
 export class Listener {
   readonly app: TemplatedApp
@@ -59,39 +66,47 @@ export class Listener {
     this.host = options.host
   }
 
-  /** The port that is listened on, chosen by the system where 0 was asked for. */
+  /** The listening port; if 0 was requested, the one that the system chose. */
   get port(): number {
     return this.#port
   }
 
-  /** Told +1 and -1 for each connection, before it has sent a byte and after it has closed. An upgraded one is never told -1. */
-  onConnection(told: (connection: Connection, change: number) => void): void {
-    this.app.filter(told)
+  /**
+   * Calls `changed` with +1 for each connection before it has sent a byte, and with -1 after it
+   * has closed. There is no -1 for a connection that was upgraded.
+   */
+  onConnection(changed: (connection: Connection, change: number) => void): void {
+    this.app.filter(changed)
   }
 
   /**
-   * On a Unix socket instead, which only this process's user may use; what was left of an earlier one is replaced, and nothing else is. Throws
-   * `listen_failed` where something else has the path, or the system takes no socket of it.
+   * Listens on a Unix socket, which only this process's user may use. Replaces a socket left by an
+   * earlier process, but no other file. Throws `listen_failed` if another file is at the path, or
+   * if the system can't create the socket.
    */
   listenOn(path: string): void {
     if (Buffer.byteLength(path) > maxSocketPathBytes)
-      throw noSocket(path, `its path has over ${maxSocketPathBytes} bytes`)
-    // uWS removes whatever has the path.
-    if (at(path) === 'something else') throw noSocket(path, 'something else than a socket has its path; move it away')
+      throw noSocket(path, `its path is longer than ${maxSocketPathBytes} bytes`)
+    // uWS removes any file at the path.
+    if (at(path) === 'something else') throw noSocket(path, 'a file that is not a socket has this path; move it away')
     let opened: us_listen_socket | false = false
     this.app.listen_unix((socket) => {
       opened = socket
     }, path)
-    if (opened === false) throw noSocket(path, 'its folder takes none')
+    if (opened === false) throw noSocket(path, 'the system cannot create it there')
     this.#path = path
     this.#socket = opened
   }
 
-  /** Routes are to be registered before. Throws `listen_failed` when another process has the port, shared or not. */
+  /**
+   * Listens on a port; 0 = any free one. Routes must be registered before. Throws `listen_failed`
+   * if another process uses the port, shared or not.
+   */
   listen(port: number): void {
     this.#open(port)
     if (port !== 0) return
-    // uSockets lets a port be listened on again, beside connections of it, only where it was named.
+    // uSockets can listen on a port again while it has connections only if the port was named, so
+    // the chosen port is opened by its number.
     this.pause()
     this.#open(this.#port)
   }
@@ -107,13 +122,19 @@ export class Listener {
     this.#port = this.#native.us_socket_local_port(opened as unknown as us_socket)
   }
 
-  /** No further connections until `resume`; those that are open go on. Also from within `onConnection`. */
+  /**
+   * Accepts no connections until `resume`. Open ones continue. May be called within the callback
+   * of `onConnection`.
+   */
   pause(): void {
     if (this.#socket !== undefined) this.#native.us_listen_socket_close(this.#socket)
     this.#socket = undefined
   }
 
-  /** False where another process has taken the port meanwhile. */
+  /**
+   * Accepts connections again. Returns false if another process has taken the port in the
+   * meantime.
+   */
   resume(): boolean {
     try {
       this.#open(this.#port)
@@ -123,7 +144,7 @@ export class Listener {
     }
   }
 
-  /** Ends every connection at once; their close and abort handlers run before it returns. */
+  /** Ends every connection at once. Their close and abort handlers run before this returns. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -133,9 +154,12 @@ export class Listener {
   }
 }
 
-/** Makes an app that does not listen yet. Throws `listen_failed` when the TLS files are of no use. */
+/**
+ * Creates an app that does not listen yet. Throws `listen_failed` if the TLS files can't be used.
+ */
 export async function makeListener(options: ListenOptions): Promise<Listener> {
-  // uWS reads its limit of header bytes (4 KiB otherwise: too few for tokens of many partitions) when it is loaded.
+  // uWS reads its limit of header bytes when it is loaded. The default of 4 KiB is too small for
+  // tokens of many partitions.
   process.env.UWS_HTTP_MAX_HEADERS_SIZE ??= String(options.maxHeaderBytes)
   const native = await import('uWebSockets.js')
   return new Listener(native, makeApp(native, options), options)
@@ -150,12 +174,12 @@ function makeApp(native: Native, { tlsCert, tlsKey }: ListenOptions): TemplatedA
   try {
     return native.SSLApp({ cert_file_name: tlsCert!, key_file_name: tlsKey! })
   } catch (cause) {
-    const message = `--tls-cert, --tls-key: expected a PEM certificate and its private key, got ${tlsCert} and ${tlsKey}, which OpenSSL refuses`
+    const message = `--tls-cert, --tls-key: expected a PEM certificate and its private key, but OpenSSL rejects ${tlsCert} and ${tlsKey}`
     throw new CarillonError('listen_failed', message, { cause })
   }
 }
 
-/** What has a path; a folder that can't be read has nothing to show. */
+/** Returns the kind of file at a path; `nothing` also for a folder that can't be read. */
 function at(path: string): 'nothing' | 'socket' | 'something else' {
   try {
     return lstatSync(path).isSocket() ? 'socket' : 'something else'
@@ -169,6 +193,6 @@ const noSocket = (path: string, why: string) =>
 
 function listenFailed(host: string, port: number): CarillonError {
   const hint = 'is another gateway running there? Stop it, or choose another port'
-  const said = `--listen: cannot listen on ${host}:${port}: expected a free port on an address of this host`
-  return new CarillonError('listen_failed', `${said}; ${hint}`)
+  const problem = `--listen: cannot listen on ${host}:${port}: expected a free port on an address of this host`
+  return new CarillonError('listen_failed', `${problem}; ${hint}`)
 }

@@ -5,20 +5,25 @@ import { publishPath, servePublish } from './publish.ts'
 import type { Handler } from './router.ts'
 import { Router } from './router.ts'
 
-/** How programs of this host's user reach a gateway, whatever address it listens on. */
+/**
+ * Access for programs of the gateway's user on this host, whatever address the gateway listens on.
+ */
 export interface LocalAccess {
-  /** Path of a Unix socket: who may write to the file may publish. */
+  /** Path of a Unix socket. Users who may write to this file may publish. */
   readonly socket: string
-  /** What `GET /v1/streams` shows. */
+  /** Returns the streams that `GET /v1/streams` shows. */
   streams(): readonly object[]
 }
 
 export const streamsPath = '/v1/streams'
 
-/** As which its requests count: whoever reached the file is on this host, as by the loopback. */
+/** Host of its requests: a client that reaches the file is on this host, as over the loopback. */
 const host = 'localhost'
 
-/** Publishing, and which streams there are; nothing for clients. `limit` is told of the listener before it listens. Throws `listen_failed`. */
+/**
+ * Opens a listener that takes published events and lists the streams. It serves no subscribers.
+ * Calls `limit` with the listener before it listens. Throws `listen_failed`.
+ */
 export async function openLocal(
   context: EdgeContext,
   doorway: AdmissionQueue,

@@ -5,8 +5,9 @@ import { quote } from './query.ts'
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * The request's media type, without parameters. Throws `unsupported_media_type` unless it is one of `accepted`: demanding one also
- * keeps plain HTML forms of other sites out, which need no preflight.
+ * Returns the request's media type without parameters. Throws `unsupported_media_type` unless it
+ * is one of `accepted`. This also keeps out plain HTML forms of other sites, which need no
+ * preflight (cross-site request forgery).
  */
 export function mediaType<T extends string>(req: Request, accepted: readonly T[]): T {
   const header = req.getHeader('content-type')
@@ -19,12 +20,12 @@ export function mediaType<T extends string>(req: Request, accepted: readonly T[]
   )
 }
 
-/** Throws `bad_request` for what is not JSON in UTF-8. */
+/** Parses a JSON body. Throws `bad_request` if it is not JSON in UTF-8. */
 export function jsonBody(body: Uint8Array): unknown {
   return parseJson(jsonText(body))
 }
 
-/** Throws `bad_request` for what is not UTF-8. */
+/** Decodes a body as UTF-8. Throws `bad_request` if it is not UTF-8. */
 export function jsonText(body: Uint8Array): string {
   try {
     return utf8.decode(body)
@@ -33,7 +34,7 @@ export function jsonText(body: Uint8Array): string {
   }
 }
 
-/** Throws `bad_request` for what is not JSON. */
+/** Parses JSON. Throws `bad_request` if it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

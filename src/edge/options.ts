@@ -6,7 +6,7 @@ import { defaultsOf, list, onOff, optional, type Problem, setting, text, whole }
 import { sessionSettings } from '../session/options.ts'
 import { leastFrameBytes } from '../wire/frames.ts'
 
-/** What the listener and its transports take; each limit that is reached is an outcome that the client is told of. */
+/** Options of the listener and its transports. */
 export interface EdgeOptions {
   /** Address to listen on: a name or an IP address without brackets. */
   readonly host: string
@@ -15,39 +15,66 @@ export interface EdgeOptions {
   /** Paths of PEM files: both or none. */
   readonly tlsCert?: string | undefined
   readonly tlsKey?: string | undefined
-  /** Origins of pages that may connect besides those of the gateway's own host: `https://app.example`, or `*`. */
+  /**
+   * Origins of pages that may connect besides those of the gateway's own host:
+   * `https://app.example`, or `*`.
+   */
   readonly allowOrigin: readonly string[]
   /** Serves the try-it page on `/`, on a loopback listener only. */
   readonly dev: boolean
-  /** A silent WebSocket is pinged, and an SSE stream gets a comment, at this interval. WebSocket pings take 4 s at least. */
+  /**
+   * Silence after which a WebSocket is pinged, and an SSE stream receives a comment, ms. WebSocket
+   * pings need at least 4000.
+   */
   readonly heartbeatMs: number
-  /** Largest WebSocket message from a client. */
+  /** Maximum size of a WebSocket message from a client, bytes. */
   readonly maxFrameBytes: number
-  /** Bytes that may wait in user space for a WebSocket whose kernel buffer is full, before frames are refused. */
+  /**
+   * Bytes that may wait in user space for a WebSocket whose kernel buffer is full, before frames
+   * are refused.
+   */
   readonly maxBackpressureBytes: number
-  /** Of the frames of one WebSocket that wait for their turn, with what each takes beside; a single one may be larger. */
+  /**
+   * Bytes of one WebSocket's frames that may wait to be handled, with the overhead of each. A
+   * single frame may be larger.
+   */
   readonly maxWaitingFrameBytes: number
-  /** Largest event to be published, as protobuf. */
+  /** Maximum size of a published event as protobuf, bytes. */
   readonly maxEventBytes: number
-  /** Largest body of a request; a poll's is bounded by `maxSubscriptions` as well. */
+  /** Maximum size of a request body, bytes. `maxSubscriptions` also bounds that of a poll. */
   readonly maxBodyBytes: number
   readonly maxSubscriptions: number
-  /** A body must be complete this long after its head. Below 8 s: then uWS cuts a slow one (under 16 KB a timeout) without an answer. */
+  /**
+   * Time from a request's head to the end of its body, ms. Below 8 s, because uWS then cuts a slow
+   * body (under 16 KB per timeout) without an answer.
+   */
   readonly bodyMs: number
-  /** Requests whose body is being read: `maxBodies * maxBodyBytes` bounds the memory. */
+  /**
+   * Maximum number of bodies read at the same time. `maxBodies * maxBodyBytes` bounds their
+   * memory.
+   */
   readonly maxBodies: number
-  /** Publish requests that wait for the broker. */
+  /** Maximum number of publish requests that wait for the broker. */
   readonly maxPublishes: number
-  /** Events in one publish request. */
+  /** Maximum number of events in one publish request. */
   readonly maxPublishEvents: number
-  /** Bounds of one poll answer; it holds at least one frame all the same. */
+  /** Bounds of one poll answer. It always has room for one frame. */
   readonly maxPollFrames: number
   readonly maxPollBytes: number
-  /** Connections that are not (or not yet) WebSockets: handshakes, kept-alive HTTP, SSE and polls. Beyond, they are closed unanswered. */
+  /**
+   * Maximum number of connections that are not (yet) WebSockets: handshakes, kept-alive HTTP, SSE
+   * and polls. Further ones are closed without an answer.
+   */
   readonly maxHttpConnections: number
-  /** WebSockets from one address that are cut for what they send: beyond, the next connections from there are read from at this rate. */
+  /**
+   * WebSockets of one address that may be cut per second for what they send. Beyond that, new
+   * connections from this address are admitted at this rate.
+   */
   readonly maxCutsPerSecond: number
-  /** A request's line and headers. Set once a process, by the first listener. */
+  /**
+   * Maximum size of a request line and its headers, bytes. The first listener sets it for the
+   * process.
+   */
   readonly maxHeaderBytes: number
 }
 
@@ -58,7 +85,7 @@ const origin = text('origin', {
   expected: 'expected an origin such as https://app.example, or *',
 })
 
-/** The listener, and how long its clients may be silent or take to go. */
+/** Settings of the listener, its heartbeat and its shutdown. */
 export const listenerSettings = {
   listen: setting(text('host:port', { check: parseListen }), '127.0.0.1:8080', 'HOST:PORT for clients'),
   tlsCert: optional(text('file'), "PEM file with the gateway's certificate and its chain"),
@@ -77,7 +104,7 @@ export const listenerSettings = {
   drainMs: setting(whole(0, 3_600_000), 5000, 'how long a stopping gateway waits for its clients'),
 }
 
-/** What stands in the configuration's `limits`. */
+/** The edge's part of the configuration's `limits`. */
 export const edgeLimits = {
   maxFrameBytes: setting(whole(leastFrameBytes, 16 * mib), 65_536, 'size of one frame from a client'),
   maxWaitingFrameBytes: setting(
@@ -85,7 +112,7 @@ export const edgeLimits = {
     mib,
     'frames of one WebSocket that wait to be handled; bounds the memory that a client can take by flooding',
   ),
-  // With its key and headers it still fits into Kafka's own default of 1,048,588 bytes.
+  // With key and headers, the record still fits within Kafka's default of 1,048,588 bytes.
   maxEventBytes: setting(whole(1024, 16 * mib - 1), 1_000_000, 'size of one event, as protobuf'),
   maxBackpressureBytes: setting(
     whole(1024, 64 * mib),
@@ -123,14 +150,14 @@ export const edgeDefaults: EdgeOptions = {
   maxSubscriptions: sessionSettings.maxSubscriptions.default,
 }
 
-/** What is wrong with a try-it page that others could reach. */
+/** Returns the problem if `dev` is set on a listener that other hosts can reach. */
 export function devProblems({ dev, listen }: { readonly dev: boolean; readonly listen: string }): Problem[] {
   if (!dev || isLoopback(parseListen(listen).host)) return []
-  const said = `expected a loopback address with dev, such as ${listenerSettings.listen.default}, got "${listen}"`
-  return [{ path: 'listen', message: `${said}: the try-it page lets anyone publish` }]
+  const expected = `expected a loopback address with dev, such as ${listenerSettings.listen.default}, got "${listen}"`
+  return [{ path: 'listen', message: `${expected}: the try-it page lets anyone publish` }]
 }
 
-/** What is wrong with the certificate's files; both are read. */
+/** Reads the certificate and its key, and returns the problems with them. */
 export function tlsProblems(tlsCert: string | undefined, tlsKey: string | undefined): Problem[] {
   if (tlsCert === undefined && tlsKey === undefined) return []
   if (tlsKey === undefined) return [{ path: 'tlsKey', message: 'expected a PEM file beside tlsCert, got none' }]
@@ -139,7 +166,7 @@ export function tlsProblems(tlsCert: string | undefined, tlsKey: string | undefi
   const key = readPem('tlsKey', tlsKey, (pem) => createPrivateKey(pem))
   if ('message' in certificate || 'message' in key) return [certificate, key].filter((each) => 'message' in each)
   if (certificate.value.checkPrivateKey(key.value)) return []
-  return [{ path: 'tlsKey', message: `expected the private key of ${tlsCert}, got another one in ${tlsKey}` }]
+  return [{ path: 'tlsKey', message: `expected the private key of ${tlsCert}, got another key in ${tlsKey}` }]
 }
 
 function readPem<T>(path: string, file: string, parse: (pem: Buffer) => T): { value: T } | Problem {

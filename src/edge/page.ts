@@ -19,7 +19,10 @@ const types: Readonly<Record<string, string>> = {
 
 const folder = new URL('./page/', import.meta.url)
 
-/** The try-it page on `/`, from memory; no routes unless `dev` on a loopback listener. */
+/**
+ * Returns routes that serve the try-it page on `/` from memory; none unless `dev` is set on a
+ * loopback listener.
+ */
 export function pageRoutes(context: EdgeContext): Route[] {
   const { dev, host } = context.options
   if (!dev || !isLoopback(host)) return []
@@ -38,7 +41,8 @@ function fileRoute(name: string): Route {
 }
 
 function fileHeaders(type: string, host: string): Headers {
-  // Not every browser counts ws:// as 'self'; the host was checked to be a loopback name.
+  // Not every browser counts ws:// as 'self'. `checkHost` has made sure that the host names the
+  // loopback.
   const policy =
     `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws://${host} wss://${host}; ` +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

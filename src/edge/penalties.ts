@@ -5,40 +5,45 @@ import { type TimingWheel, WheelTimer } from '../base/wheel.ts'
 import { LeakyBucket } from './leaky-bucket.ts'
 import type { Connection } from './listener.ts'
 
-/** For so long an address may be cut as often as it happens before its next connections wait, ms at the rate that is allowed. */
+/**
+ * Burst of cuts that an address may have before its next connections wait, as ms at the allowed
+ * rate.
+ */
 const savedMs = 2000
 
 export interface PenaltyOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly wheel: TimingWheel
   readonly random: Random
-  /** Of one address. */
+  /** Allowed rate of cuts for one address. */
   readonly maxCutsPerSecond: number
-  /** A connection of that address waits. */
+  /** Called when a connection of this address must wait. */
   held(address: string): void
 }
 
 interface Waiting {
   readonly connection: Connection
-  /** Its place among those that wait; `gone` once it waits no more. */
+  /** Index in the list of waiting connections; `gone` once it no longer waits. */
   at: number
 }
 
 const gone = -1
 
-/** An address of which connections were cut lately. */
+/** State of an address whose connections were recently cut. */
 interface Penalty {
-  /** Each cut fills in what it takes to make up for it. */
+  /** Each cut fills the bucket with the ms in which one cut is allowed. */
   readonly bucket: LeakyBucket
   readonly waiting: Waiting[]
   readonly timer: WheelTimer
 }
 
 /**
- * Keeps who is cut for what it sends from coming back at once: uWS reads all that comes on a WebSocket, a flood costs most until it is cut,
- * and nothing else slows it down. Once connections of one address are cut more often than `maxCutsPerSecond`, its further ones are read from at that
- * rate. Any that waits may be next, so that others behind the same address are let in as well. uWS closes a connection that has not sent a request
- * 10 to 12 s after it was accepted.
+ * Slows down clients that are cut for what they send and reconnect at once (reconnect floods). uWS
+ * reads everything that arrives on a WebSocket, so a flood costs most until it is cut, and nothing
+ * else slows it down. Once connections of one address are cut more often than `maxCutsPerSecond`,
+ * its next connections are admitted at that rate. The next one to be read from is chosen at
+ * random, so that other clients at the same address are admitted as well. uWS closes a connection
+ * that has not sent a request 10 to 12 s after it was accepted.
  */
 export class CutPenalties {
   readonly #options: PenaltyOptions
@@ -50,7 +55,7 @@ export class CutPenalties {
     this.#cutMs = 1000 / options.maxCutsPerSecond
   }
 
-  /** A connection of that address has been cut. */
+  /** Notes that a connection of this address was cut. */
   cut(address: string): void {
     const key = addressGroup(address)
     let penalty = this.#penalties.get(key)
@@ -63,7 +68,10 @@ export class CutPenalties {
     this.#charge(penalty)
   }
 
-  /** Has it wait where its address has a penalty; it has been accepted just now. */
+  /**
+   * Makes a connection that was just accepted wait if its address has a penalty. Returns whether
+   * it waits.
+   */
   holds(connection: Connection): boolean {
     if (this.#penalties.size === 0) return false
     const address = addressText(connection.getRemoteAddress())
@@ -80,7 +88,7 @@ export class CutPenalties {
     return true
   }
 
-  /** All that wait are read from. */
+  /** Reads from all waiting connections and clears the penalties. */
   end(): void {
     for (const { waiting, timer } of this.#penalties.values()) {
       this.#options.wheel.cancel(timer)
@@ -109,7 +117,7 @@ export class CutPenalties {
     return bucket.overMs(this.#nowMs, savedMs) === 0
   }
 
-  /** Not for longer than until the next one may come: who stops is free soon. */
+  /** Charges one cut. The level is capped, so that an address is free soon after its last cut. */
   #charge({ bucket }: Penalty): void {
     bucket.fill(this.#cutMs, this.#nowMs, savedMs + this.#cutMs)
   }
@@ -119,7 +127,7 @@ export class CutPenalties {
   }
 }
 
-/** In O(1): the last one takes its place. */
+/** Removes an entry in O(1): the last one takes its place. */
 function take(list: Waiting[], entry: Waiting): void {
   const last = list.pop()!
   if (last !== entry) {

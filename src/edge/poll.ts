@@ -15,12 +15,15 @@ import { type PollRequest, pollRequest, pollRequestFromJson } from './subscribe-
 
 export const pollPath = '/v1/poll'
 
-/** A poll that names a position waits at least so long for what it missed, which may have to come from the broker, ms. */
+/**
+ * Minimum wait of a poll that names a position, ms. The events that it missed may have to be read
+ * from the broker.
+ */
 const leastWaitMs = 250
 
 const comma = Buffer.from(',')
 
-/** `GET /v1/poll?subject=…[&after=…][&wait=…][&until=live]` */
+/** Serves `GET /v1/poll?subject=…[&after=…][&wait=…][&until=live]`. */
 export function servePoll(context: EdgeContext, doorway: AdmissionQueue): Handler {
   return (exchange, req) => {
     const grant = context.contracts.identify(req)
@@ -29,7 +32,9 @@ export function servePoll(context: EdgeContext, doorway: AdmissionQueue): Handle
   }
 }
 
-/** `POST /v1/poll`: the same as JSON, for more subjects or tokens than a URL holds. */
+/**
+ * Serves `POST /v1/poll`: the same request as JSON, for more subjects or tokens than fit in a URL.
+ */
 export function servePollBody(context: EdgeContext, doorway: AdmissionQueue): Handler {
   return async (exchange, req) => {
     context.admit()
@@ -43,7 +48,10 @@ export function servePollBody(context: EdgeContext, doorway: AdmissionQueue): Ha
   }
 }
 
-/** Of a request's body, which anybody may send, and which is parsed in one go. */
+/**
+ * Returns the maximum size of a request's body, bytes. Anyone may send one, and it is parsed in
+ * one go.
+ */
 const maxBytesOf = (options: EdgeOptions): number => Math.min(options.maxBodyBytes, maxRequestBytes(options))
 
 function poll(context: EdgeContext, exchange: Exchange, request: PollRequest, grant: Grant): void {
@@ -58,26 +66,32 @@ function poll(context: EdgeContext, exchange: Exchange, request: PollRequest, gr
   }
 }
 
-/** A session of one answer: what there is by the end of the turn in which the first frame came. */
+/** The outlet of a poll: one answer with all frames of the turn in which the first one arrived. */
 class PollOutlet implements Outlet {
   readonly #context: EdgeContext
   readonly #exchange: Exchange
   readonly #waitMs: number
   readonly #untilLive: boolean
-  /** It has no position yet: that is all it asks for. */
+  /** True if the request has no position and no `last`: the answer is only a position. */
   readonly #isFirst: boolean
   session!: Session
   #closed = false
-  /** The position of the answer; before that of where the session began, '' before it has. Not of each frame: a client's token may have a thousand positions. */
+  /**
+   * Position of the answer; until then, the session's start position; '' before the session
+   * begins. Not updated with each frame: a client's token may have a thousand positions.
+   */
   #after = ''
-  /** All that was missed is among the frames: an empty answer may as well be one whose events the broker has not given yet. */
+  /**
+   * True if the frames include everything that was missed. Without it, an empty answer may also
+   * mean that the broker has not delivered the events yet.
+   */
   #live = false
   #frames: Uint8Array[] = []
   #bytes = 0
   readonly #answer = (): void => this.#answerNow()
   readonly #wait = new WheelTimer(this.#answer)
 
-  /** The request itself is not kept while it waits. */
+  /** Copies what it needs, so that a waiting poll does not keep its request in memory. */
   constructor(context: EdgeContext, exchange: Exchange, { after, last, waitMs, untilLive }: PollRequest) {
     this.#context = context
     this.#exchange = exchange
@@ -101,11 +115,12 @@ class PollOutlet implements Outlet {
   write(frame: Uint8Array, kind: FrameKind): WriteOutcome {
     const { maxPollFrames, maxPollBytes } = this.#context.options
     if (this.#closed) return writeOutcome.refused
-    // Gaps always fit: an answer that holds some only of those that a token calls for would call for all of them again.
+    // Gaps always fit: if an answer held only some of the gaps that a token calls for, its
+    // position would call for all of them again.
     const isBounded = kind === 'delivery'
     const isTooMuch = this.#frames.length > 0 && this.#bytes + frame.length > maxPollBytes
     if (isBounded && isTooMuch) return writeOutcome.refused
-    // Frames of one turn go out together; the session may reuse a frame's memory for the next one.
+    // Frames of one turn share an answer. They are copied: the session may reuse a frame's memory.
     if (this.#frames.length === 0) queueMicrotask(this.#answer)
     this.#frames.push(frame.slice())
     this.#bytes += frame.length
@@ -137,7 +152,7 @@ class PollOutlet implements Outlet {
     else refuse(this.#context, this.#exchange, error)
   }
 
-  /** Once: the session is over for this transport. */
+  /** Ends the session for this transport. Does nothing when called again. */
   close(reason: 'lost' | 'answered'): void {
     if (this.#closed) return
     this.#closed = true
@@ -147,13 +162,16 @@ class PollOutlet implements Outlet {
 
   #answerNow(): void {
     if (this.#closed) return
-    // Between two frames the position moves on past what is not for this client.
+    // Between frames, the position also advances past events that are not for this client.
     this.#after = this.session.token()
     this.close('answered')
     this.#reply()
   }
 
-  /** The client loses nothing by an early answer from where it began, and its next poll finds another gateway. */
+  /**
+   * Answers early, without frames, with the start position. The client loses nothing, and its next
+   * poll reaches another gateway.
+   */
   #sendAway(): void {
     if (this.#frames.length > 0) this.#live = false
     this.#frames = []

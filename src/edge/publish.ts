@@ -27,26 +27,30 @@ const cloudEvent = 'application/cloudevents+json'
 const cloudEvents = 'application/cloudevents-batch+json'
 const mediaTypes = [json, protobuf, 'application/protobuf', cloudEvent, cloudEvents] as const
 
-/** What a body is: of a media type, or the data of a CloudEvent whose attributes are headers. */
+/**
+ * Form of a body: its media type, or the attributes of a CloudEvent in binary mode, whose data it
+ * is.
+ */
 type Form = (typeof mediaTypes)[number] | Omit<CloudEvent, 'data'>
 
 /**
- * `POST /v1/publish`: one event, or a batch of which all or none are wrong. Answers after the broker's acknowledgement. `listensOn` is its
- * listener's host.
+ * Serves `POST /v1/publish`: one event, or a batch that is published as a whole or not at all.
+ * Answers after the broker's acknowledgement. `listensOn` is the listener's host.
  */
 export function servePublish(context: EdgeContext, listensOn = context.options.host): Handler {
   return async (exchange, req) => {
     checkOpen(context, req, listensOn)
     parseQuery(queryOf(req), [])
     const grant = context.contracts.identify(req)
-    // Headers named `ce-` need a preflight as well: no form of another site can send them.
+    // `ce-` headers need a preflight, as the media types do: no form of another site can send
+    // them.
     const form = cloudEventHeaders((take) => req.forEach(take)) ?? mediaType(req, mediaTypes)
     const traceparent = req.getHeader(traceparentHeader)
     const body = await readBody(context, { exchange, req, maxBytes: context.options.maxBodyBytes })
     if (body === undefined) return
-    const asked = readRequest(form, body, (events) => expectFew(context, events))
-    const events = complete(context, asked.events)
-    const trace = [traceparent, asked.traceparent ?? ''].find((each) => parseTraceparent(each) !== undefined)
+    const request = readRequest(form, body, (events) => checkCount(context, events))
+    const events = complete(context, request.events)
+    const trace = [traceparent, request.traceparent ?? ''].find((each) => parseTraceparent(each) !== undefined)
     const results = await publish(context, events, grant, trace === undefined ? {} : { traceparent: trace })
     if (form === protobuf || form === 'application/protobuf') {
       exchange.answer(200, [['Content-Type', protobuf]], encodePublishResponse(results))
@@ -54,29 +58,29 @@ export function servePublish(context: EdgeContext, listensOn = context.options.h
   }
 }
 
-/** Throws where a request has too many. */
-type Counted = (events: number) => void
+/** Receives the number of events in a request; throws if it is not allowed. */
+type CheckCount = (events: number) => void
 
-interface Asked {
+interface PublishRequest {
   readonly events: readonly Event[]
-  /** Of the one event that a request is for, where that has one of its own. */
+  /** The attribute of a single CloudEvent, if it has one. */
   readonly traceparent?: string | undefined
 }
 
-/** `counted` is told how many events there are before any is read. */
-function readRequest(form: Form, body: Uint8Array, counted: Counted): Asked {
+/** Reads the events. Calls `check` with the size of a batch before it reads any of them. */
+function readRequest(form: Form, body: Uint8Array, check: CheckCount): PublishRequest {
   switch (form) {
     case json:
-      return { events: eventsFromJson(jsonText(body), counted) }
+      return { events: eventsFromJson(jsonText(body), check) }
     case cloudEvent:
       return cloudEventFrom(jsonText(body))
     case cloudEvents:
-      return { events: cloudEventsFrom(jsonText(body), counted) }
+      return { events: cloudEventsFrom(jsonText(body), check) }
     case protobuf:
     case 'application/protobuf':
-      return { events: decodePublishRequest(body, counted) }
+      return { events: decodePublishRequest(body, check) }
     default:
-      return askedBy({ ...form, data: body }, attributePrefix)
+      return singleEvent({ ...form, data: body }, attributePrefix)
   }
 }
 
@@ -91,7 +95,7 @@ async function publish(
     throw new LimitReached(
       'maxPublishes',
       'overloaded',
-      `${maxPublishes} publish requests wait for the broker already; send this one later`,
+      `${maxPublishes} publish requests are already waiting for the broker; retry later`,
     )
   }
   context.publishes++
@@ -102,60 +106,63 @@ async function publish(
   }
 }
 
-/** Anyone who reaches the listener may publish, so it has to be this machine only, and no page of another site. */
+/**
+ * Throws unless publishing is open. Anyone who reaches the listener may publish, so only this host
+ * may reach it, and no page of another site (DNS rebinding).
+ */
 function checkOpen(context: EdgeContext, req: Request, host: string): void {
   context.admit()
   if (!isLoopback(host)) {
-    const said = `publishing over HTTP needs a loopback listener, this one is ${host}`
+    const problem = `publishing over HTTP needs a loopback listener, this one is on ${host}`
     throw new CarillonError(
       'publish_closed',
-      `${said}: publish to the broker (carillon publish --broker), or to a gateway with --listen 127.0.0.1:8080`,
+      `${problem}: publish to the broker (carillon publish --broker), or to a gateway with --listen 127.0.0.1:8080`,
     )
   }
-  const asked = req.getHeader('host')
-  if (isLoopbackHostHeader(asked)) return
-  throw new CarillonError('publish_closed', `expected a Host header that names the loopback, got ${quote(asked)}`)
+  const hostHeader = req.getHeader('host')
+  if (isLoopbackHostHeader(hostHeader)) return
+  throw new CarillonError('publish_closed', `expected a Host header that names the loopback, got ${quote(hostHeader)}`)
 }
 
-/** One event, or `{"events": […]}`. */
-function eventsFromJson(text: string, counted: Counted): Event[] {
+/** Reads one event, or `{"events": […]}`. */
+function eventsFromJson(text: string, check: CheckCount): Event[] {
   const body = parseJson(text)
   if (typeof body !== 'object' || body === null || !Object.hasOwn(body, 'events')) return [eventFromJson(body, text)]
   const { events, ...others } = body as Record<string, unknown>
   if (!Array.isArray(events))
     throw new CarillonError('bad_request', `expected events to be an array, got ${quote(events)}`)
   const other = Object.keys(others)[0]
-  if (other !== undefined) throw new CarillonError('bad_request', `expected nothing beside events, got ${quote(other)}`)
-  counted(events.length)
+  if (other !== undefined) throw new CarillonError('bad_request', `expected only the field events, got ${quote(other)}`)
+  check(events.length)
   const texts = elementTexts(memberTexts(text).get('events')!)
   return events.map((event, index) => eventFromJson(event, texts[index]!, `events[${index}]`))
 }
 
-/** A CloudEvent in structured mode. */
-function cloudEventFrom(text: string): Asked {
+/** Reads a CloudEvent in structured mode. */
+function cloudEventFrom(text: string): PublishRequest {
   const body = parseJson(text)
   if (Array.isArray(body))
     throw new CarillonError('bad_request', `expected one CloudEvent, got an array: send it as ${cloudEvents}`)
-  return askedBy(readCloudEvent(body, text), 'event.')
+  return singleEvent(readCloudEvent(body, text), 'event.')
 }
 
-/** `where`: what stands before an attribute's name in messages. */
-function askedBy(cloudEvent: CloudEvent, where: string): Asked {
+/** `where` is the prefix of an attribute's name in messages. */
+function singleEvent(cloudEvent: CloudEvent, where: string): PublishRequest {
   return {
     events: [eventFromCloudEvent(cloudEvent, where, traceHeaders)],
     traceparent: cloudEvent.attributes.get(traceparentHeader),
   }
 }
 
-/** CloudEvents in batched mode: an array of them. */
-function cloudEventsFrom(text: string, counted: Counted): Event[] {
+/** Reads CloudEvents in batched mode: an array. */
+function cloudEventsFrom(text: string, check: CheckCount): Event[] {
   const body = parseJson(text)
   if (!Array.isArray(body))
     throw new CarillonError(
       'bad_request',
       `expected an array of CloudEvents, got ${quote(body)}: send a single one as ${cloudEvent}`,
     )
-  counted(body.length)
+  check(body.length)
   const texts = elementTexts(text)
   return body.map((each, index) => {
     const path = `[${index}]`
@@ -163,14 +170,13 @@ function cloudEventsFrom(text: string, counted: Counted): Event[] {
   })
 }
 
-/** Throws unless a request has so many events: none are made of one that has too many. */
-function expectFew({ options: { maxPublishEvents } }: EdgeContext, events: number): void {
+/** Throws unless the number of events is within the limit. */
+function checkCount({ options: { maxPublishEvents } }: EdgeContext, events: number): void {
   if (events >= 1 && events <= maxPublishEvents) return
-  const said = `expected 1 to ${maxPublishEvents} events, got ${events}`
-  throw new LimitReached('maxPublishEvents', 'bad_request', said)
+  throw new LimitReached('maxPublishEvents', 'bad_request', `expected 1 to ${maxPublishEvents} events, got ${events}`)
 }
 
-/** Fills in what the gateway knows as well as its publisher. */
+/** Adds a missing id and publishing time. */
 function complete(context: EdgeContext, events: readonly Event[]): Event[] {
   return events.map((event) => ({
     ...event,

@@ -2,9 +2,10 @@ import { CarillonError } from '../base/errors.ts'
 import { quoted, shown } from '../base/shortened.ts'
 
 /**
- * A query string, parameter by parameter in order. Percent-encoding must be complete and UTF-8; `+` is itself, since times
- * have it in their offset and no parameter has spaces. Throws `bad_request`, also for a name that is not in `known`: a
- * mistyped `after` would lose events in silence.
+ * Parses a query string into the values of each parameter, in order. Percent-encoding must be
+ * complete and UTF-8. `+` means itself, because times have it in their offset and no parameter
+ * contains spaces. Throws `bad_request`, also for a name that is not in `known`: a mistyped
+ * `after` would silently lose events.
  */
 export function parseQuery(query: string, known: readonly string[]): Map<string, string[]> {
   const parameters = new Map<string, string[]>()
@@ -24,7 +25,7 @@ export function parseQuery(query: string, known: readonly string[]): Map<string,
   return parameters
 }
 
-/** The one value of a parameter that may not be repeated; undefined where it is absent. */
+/** Returns the value of a parameter that may not be repeated, or undefined if it is absent. */
 export function single(parameters: Map<string, string[]>, name: string): string | undefined {
   const values = parameters.get(name)
   if (values === undefined) return undefined
@@ -32,7 +33,7 @@ export function single(parameters: Map<string, string[]>, name: string): string 
   return values[0]
 }
 
-/** A whole number of ms. */
+/** Returns a whole number of ms, 0 to `max`. Throws `bad_request` for anything else. */
 export function wholeMs(name: string, value: unknown, max: number): number {
   const ms = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value
   if (typeof ms === 'number' && Number.isInteger(ms) && ms >= 0 && ms <= max) return ms
@@ -42,7 +43,7 @@ export function wholeMs(name: string, value: unknown, max: number): number {
   )
 }
 
-/** What came, cut short, for an error message: any value, however deep. */
+/** Returns a value of any type and depth in a shortened form for an error message. */
 export function quote(value: unknown): string {
   return typeof value === 'string' ? quoted(value, 80) : shown(value)
 }

@@ -9,33 +9,40 @@ import type { Connection, Request } from './listener.ts'
 import { isHostAllowed, isOriginAllowed, isOriginNamed } from './origin.ts'
 import { quote } from './query.ts'
 
-/** Answers one request. `req` is valid until the handler returns or first awaits; what it throws becomes the refusal. */
+/**
+ * Answers one request. `req` is valid until the handler returns or first awaits. An error that it
+ * throws becomes the refusal.
+ */
 export type Handler = (exchange: Exchange, req: Request) => void | Promise<void>
 
 export interface Route {
   readonly path: string
-  /** By method in capitals. */
+  /** Handlers by HTTP method in capitals. */
   readonly methods: Readonly<Record<string, Handler>>
 }
 
-/** How long a browser may remember the answer to a preflight, s. */
+/** Time for which a browser may cache the answer to a preflight, s. */
 const preflightMaxAge = 600
 
-/** What a page of another origin may send beside the headers that need no preflight. */
+/** Headers that a page of another origin may send, besides those that need no preflight. */
 export const pageHeaders = ['Authorization', 'Content-Type', 'Last-Event-ID', 'traceparent']
-/** Extensions of CloudEvents have names of their own: those that a page asks for are allowed. */
+/**
+ * Headers of CloudEvents attributes. Extensions may have any name, so those that a page asks for
+ * are allowed.
+ */
 const attributeHeader = /^ce-[a-z0-9]+$/i
 
-/** Where refusals wait for their turn, see `AdmissionQueue`. */
+/** Queue in which refusals wait for their turn, see `AdmissionQueue`. */
 export interface Turns {
-  /** `enter` runs soon; what it throws is the answer. */
+  /** Runs `enter` soon. An error that it throws is the answer. */
   admit(exchange: Exchange, enter: () => void): void
 }
 
 /**
- * All paths but the WebSocket's upgrade: head and origin first, then path and method, then the route's handler. Nothing is answered before the
- * handler has returned, but the files of the try-it page: uWS hands over all requests that a socket sent in one go as long as each is answered
- * at once, and ends the connection where one comes while an answer is due.
+ * Handles all requests except WebSocket upgrades: checks head and origin, then path and method,
+ * then calls the route's handler. Only the files of the try-it page are answered before the
+ * handler returns. uWS hands over all requests that a socket has pipelined as long as each is
+ * answered at once, and ends the connection if a request arrives while an answer is due.
  */
 export class Router {
   readonly #context: EdgeContext
@@ -43,7 +50,7 @@ export class Router {
   readonly #routes: ReadonlyMap<string, Route>
   readonly #host: string
 
-  /** `host`: what its listener listens on. */
+  /** `host` is the address that its listener listens on. */
   constructor(context: EdgeContext, turns: Turns, routes: readonly Route[], host = context.options.host) {
     this.#context = context
     this.#host = host
@@ -74,22 +81,22 @@ export class Router {
     const handler = route.methods[exchange.method]
     if (handler !== undefined) return handler(exchange, req)
     if (exchange.method === 'OPTIONS') {
-      const asked = req.getHeader('access-control-request-headers')
-      return this.#turns.admit(exchange, () => answerPreflight(exchange, route, asked))
+      const requested = req.getHeader('access-control-request-headers')
+      return this.#turns.admit(exchange, () => answerPreflight(exchange, route, requested))
     }
     const allowed: Headers = [['Allow', allow(route)]]
     this.#turns.admit(exchange, () => refuse(this.#context, exchange, wrongMethod(exchange, route), allowed))
   }
 }
 
-/** Answers a request by the error that its handler threw. */
+/** Answers a request with the error that its handler threw. */
 export function refuse(context: EdgeContext, exchange: Exchange, thrown: unknown, headers?: Headers): void {
   const error = clientError(context, exchange, thrown)
   context.countRefusal(error, exchange.peer)
   exchange.refuse(error, headers)
 }
 
-/** The error as the client hears it; the rest is logged. */
+/** Returns the error for the client, and logs what it withholds. */
 export function clientError(context: EdgeContext, { path, method }: Exchange, thrown: unknown): CarillonError {
   const { error, withheld } = forClient(thrown)
   const { logger } = context.contracts
@@ -98,7 +105,9 @@ export function clientError(context: EdgeContext, { path, method }: Exchange, th
   return error
 }
 
-/** Throws `origin_refused` for pages that may not connect; from then on the answers are readable for the others. */
+/**
+ * Throws `origin_refused` for pages that may not connect. Lets other pages read the answer (CORS).
+ */
 export function checkOrigin(
   context: EdgeContext,
   exchange: Exchange,
@@ -109,7 +118,8 @@ export function checkOrigin(
   const host = req.getHeader('host')
   const { allowOrigin } = context.options
   if (isLoopback(listensOn) && !isHostAllowed(host, allowOrigin)) {
-    const expected = 'expected a Host header that names the loopback, as this listener does, or the host of an origin'
+    const expected =
+      'expected a Host header that names the loopback, since this listener is on it, or the host of an origin'
     throw new CarillonError('origin_refused', `${expected} given by --allow-origin, got ${quote(host)}`)
   }
   if (!isOriginAllowed(origin, host, allowOrigin)) {
@@ -119,8 +129,8 @@ export function checkOrigin(
   if (origin !== '') exchange.crossOrigin = isOriginNamed(origin, host, allowOrigin) ? 'credentials' : 'plain'
 }
 
-function answerPreflight(exchange: Exchange, route: Route, asked: string): void {
-  const attributes = asked
+function answerPreflight(exchange: Exchange, route: Route, requested: string): void {
+  const attributes = requested
     .split(',')
     .map((name) => name.trim())
     .filter((name) => attributeHeader.test(name))

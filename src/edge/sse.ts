@@ -21,27 +21,40 @@ export const ssePath = '/v1/sse'
 
 const headers: Headers = [
   ['Content-Type', 'text/event-stream; charset=utf-8'],
-  // nginx buffers a proxied response otherwise.
+  // Otherwise nginx buffers the proxied response.
   ['X-Accel-Buffering', 'no'],
 ]
 
-/** Of a UTF-16 unit. */
+/** Maximum length of a UTF-16 code unit in UTF-8, bytes. */
 const maxUtf8Bytes = 3
-/** A token of one position, or of two with the number of partitions, is hardly longer; a longer one is made at most once in `idEveryMs`. */
+/**
+ * Characters of a token that is cheap enough to send with each event: about one position, or two
+ * with the number of partitions. A longer token is built at most once per `idEveryMs`.
+ */
 const shortTokenLength = 36
 const idEveryMs = 1000
-/** EventSource waits so long before it connects again; spread, so that a gateway's clients do not all come at once. */
+/**
+ * Reconnect delay that EventSource is given, ms: `least` plus a random part of `spread`, so that a
+ * gateway's clients do not all reconnect at once.
+ */
 const retryMs = { least: 1000, spread: 3000 }
 /**
- * What is written in one cork, bytes, chunk framing beside. uWS's cork buffer holds 16 KiB: a write beyond it flushes the buffer first, and where
- * the socket does not take all of that, the write itself is dropped (`AsyncSocket::uncork`), in the middle of its chunk. So no cork may overflow:
- * each write has its own, outside of any other of this socket.
+ * Maximum written in one cork, bytes, without the chunk framing. uWS's cork buffer holds 16 KiB. A
+ * write beyond that flushes the buffer first, and if the socket does not accept all of it, uWS
+ * drops the write itself (`AsyncSocket::uncork`) in the middle of its chunk. To never overflow the
+ * buffer, each write has a separate cork, outside any other cork of this socket.
  */
 const maxCorkedBytes = 15 * 1024
-/** A socket that has taken nothing for so many heartbeats belongs to a client that is gone or may as well come back. */
+/**
+ * Heartbeats after which a socket that has accepted nothing is closed: its client is gone, or can
+ * reconnect.
+ */
 const maxStalledHeartbeats = 2
 
-/** `GET /v1/sse?subject=…`, for EventSource and anything else that reads text/event-stream (WHATWG HTML, server-sent events). */
+/**
+ * Serves `GET /v1/sse?subject=…` to EventSource and other readers of text/event-stream (WHATWG
+ * HTML, server-sent events).
+ */
 export function serveSse(context: EdgeContext, doorway: AdmissionQueue): Handler {
   const joiner = new BlockJoiner()
   return (exchange, req) => {
@@ -54,7 +67,7 @@ export function serveSse(context: EdgeContext, doorway: AdmissionQueue): Handler
   }
 }
 
-/** False where the client was refused. */
+/** Opens the session. Returns false if the client was refused. */
 function open(context: EdgeContext, exchange: Exchange, outlet: SseOutlet, grant: Grant): boolean {
   try {
     outlet.session = context.openSession(outlet, grant)
@@ -76,8 +89,8 @@ function follow(context: EdgeContext, outlet: SseOutlet, request: SubscribeReque
 }
 
 /**
- * Puts a session's `id:` line before a block that all sessions share. Where the id is shared as well, as with every session that
- * follows one partition, the result is too: the last one is kept.
+ * Puts a session's `id:` line before a block that all sessions share. Sessions that follow the
+ * same partition share the id too, so the last result is kept and reused.
  */
 class BlockJoiner {
   #block: Uint8Array | undefined
@@ -104,24 +117,28 @@ class SseOutlet implements Outlet {
   readonly #joiner: BlockJoiner
   session!: Session
   #state: 'starting' | 'open' | 'closed' = 'starting'
-  /** uWS has buffered what the socket did not take: more would only grow that buffer. */
+  /**
+   * True while uWS buffers data that the socket did not accept. More writes would grow that
+   * buffer.
+   */
   #full = false
   #stalledHeartbeats = 0
-  /** The token that the client has, and when it may get the next one, if it spans partitions. */
+  /** Last token sent, and the time before which no further long token is sent with a delivery. */
   #id = ''
   #nextIdMs = 0
   readonly #heartbeat = new WheelTimer(() => this.#beat())
-  /** Set while a client's token is older than its last delivery. */
+  /** Created on first use; scheduled while the client's token is older than its last delivery. */
   #renewal: WheelTimer | undefined
-  // One write at a time: the fields carry its argument and outcome, so that a write makes no closure.
+  // Argument and outcome of the current write. Fields, so that a write allocates no closure.
   #chunk: string | Uint8Array = ''
   #taken = true
   readonly #writeChunk = (): void => {
     this.#taken = this.#res.write(this.#chunk)
   }
   /**
-   * uWS ends a chunk with the beginning of the next one, and readers that wait for the end of a chunk (urllib3 and all that stands on
-   * it) would have each block one block late. The comment ends the block's chunk; its own end may come late.
+   * Writes the block, then a comment that completes the block's chunk. uWS ends a chunk only when
+   * the next one begins, so readers that wait for the end of a chunk (urllib3 and everything built
+   * on it) would see each block one block late. The comment's own end may be late.
    */
   readonly #writeEnd = (): void => {
     this.#taken = this.#res.write(this.#chunk) && this.#res.write(comment)
@@ -156,7 +173,7 @@ class SseOutlet implements Outlet {
   }
 
   batch(run: () => void): void {
-    // Not in one cork: it would overflow, see `maxCorkedBytes`.
+    // One cork for all could overflow, see `maxCorkedBytes`.
     run()
   }
 
@@ -185,13 +202,15 @@ class SseOutlet implements Outlet {
       return
     }
     this.exchange.ended()
-    // Not uWS's way to close the connection as well: it would write `Connection: close` into the middle of the body.
+    // Does not use uWS's option to close the connection, which would write `Connection: close`
+    // into the body.
     this.#res.cork(() => this.#res.end(error === undefined ? '' : this.#farewell(error)))
   }
 
   /**
-   * EventSource gives up for good at any status but 200, which is right for a request that stays wrong; one that can succeed later
-   * is told when to come back.
+   * Refuses the request. EventSource gives up permanently at any status but 200, which is right
+   * for a request that can never succeed. If it can succeed later, the response is 200 with the
+   * time to reconnect.
    */
   refuse(error: CarillonError): void {
     const exchange = this.exchange
@@ -200,7 +219,7 @@ class SseOutlet implements Outlet {
     else exchange.answer(200, headers, this.#farewell(error), { close: true })
   }
 
-  /** Once: the session is over for this transport. */
+  /** Ends the session for this transport. Does nothing when called again. */
   close(reason: 'lost' | 'answered'): void {
     if (this.#state === 'closed') return
     this.#state = 'closed'
@@ -209,12 +228,16 @@ class SseOutlet implements Outlet {
     this.#context.closeSession(this.session, reason)
   }
 
-  /** True = taken by the socket; false = taken by uWS's buffer, and nothing more until it is writable. */
+  /**
+   * Writes a block. Returns true if the socket accepted all of it; false if uWS buffered a part,
+   * so that nothing more may be written until the socket is writable.
+   */
   #send(block: string | Uint8Array): boolean {
     if (block.length * (typeof block === 'string' ? maxUtf8Bytes : 1) <= maxCorkedBytes)
       this.#cork(block, this.#writeEnd)
     else {
-      // A block may be cut anywhere: it goes whole, into uWS's buffer where the socket is full.
+      // The block may be split at any byte: all parts are written, into uWS's buffer if the socket
+      // is full.
       const bytes = typeof block === 'string' ? Buffer.from(block) : block
       const last = bytes.length - 1 - ((bytes.length - 1) % maxCorkedBytes)
       for (let at = 0; at < last; at += maxCorkedBytes)
@@ -240,7 +263,7 @@ class SseOutlet implements Outlet {
     return this.#taken
   }
 
-  /** The id that goes with this frame; '' when the client is to keep the one it has. */
+  /** Returns the id to send with this frame; '' if the client keeps its last one. */
   #dueId(kind: FrameKind, after: PositionSource): string {
     if (kind === 'delivery' && this.#id.length > shortTokenLength) {
       const now = this.#context.contracts.clock.monotonicMs()
@@ -263,7 +286,7 @@ class SseOutlet implements Outlet {
     if (this.#renewal.due < 0) this.#context.wheel.schedule(this.#renewal, ms)
   }
 
-  /** Writes the id alone where it has moved; false when there was nothing to write. */
+  /** Writes the id alone if it has changed. Returns false if nothing was written. */
   #renew(): boolean {
     if (this.#full) return false
     const id = this.session.token('brief')
@@ -283,16 +306,18 @@ class SseOutlet implements Outlet {
     this.#context.wheel.schedule(this.#heartbeat, this.#context.options.heartbeatMs)
   }
 
-  /** uWS leaves flushing its buffer to this handler: a write does it, so there has to be one. */
+  /**
+   * Handles a writable socket. uWS flushes its buffer only on a write, so this writes a comment.
+   */
   #writable(): boolean {
     if (this.#state !== 'open') return true
     this.#stalledHeartbeats = 0
-    // What the session writes is not for uWS's own cork of this handler.
+    // The session writes in a later turn, outside uWS's own cork of this handler.
     if (this.#sendComment()) this.#context.contracts.clock.turn(this.#drained)
     return !this.#full
   }
 
-  /** The last block of a stream: when to come back, and why. */
+  /** Returns the last block of a stream: the reconnect delay and the reason. */
   #farewell(error: CarillonError): string {
     const { code, message, retryAfterMs } = error
     const { retry } = errors[code]
@@ -300,7 +325,9 @@ class SseOutlet implements Outlet {
     return this.#retry(retryAfterMs) + Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString()
   }
 
-  /** How long EventSource waits before it connects again. */
+  /**
+   * Returns the line with the delay after which EventSource reconnects; 0 ms = the random default.
+   */
   #retry(ms: number): string {
     const { random } = this.#context.contracts
     return retryLine(ms || retryMs.least + random.next() * retryMs.spread)

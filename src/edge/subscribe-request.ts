@@ -2,29 +2,32 @@ import { CarillonError } from '../base/errors.ts'
 import { maxLast, type Policy, policies, type SubscribeOptions, subscribeOptions } from '../wire/frames.ts'
 import { parseQuery, quote, single, wholeMs } from './query.ts'
 
-/** What an SSE stream or a poll asks for. */
+/** Subjects, position and options of an SSE stream or a poll. */
 export interface SubscribeRequest extends SubscribeOptions {
   readonly subjects: readonly string[]
-  /** Tokens, `earliest`, `latest` or `@time`; empty = from now on. */
+  /** Tokens, `earliest`, `latest` or `@time`; empty = start with the next event. */
   readonly after: readonly string[]
 }
 
 export interface PollRequest extends SubscribeRequest {
   readonly waitMs: number
-  /** It is not held any longer once all that was missed has been told. */
+  /** True if the poll is answered as soon as everything missed has been delivered. */
   readonly untilLive: boolean
 }
 
-/** Proxies often cut a silent request after 60 s. */
+/** Maximum wait of a poll, ms: proxies often cut a silent request after 60 s. */
 export const maxWaitMs = 55_000
 export const defaultWaitMs = 25_000
 
-/** `?subject=…&subject=…[&after=…]`; `lastEventId` is what EventSource polyfills send where they can't set the header. */
+/**
+ * Parses `?subject=…&subject=…[&after=…][&last=…][&policy=…]`. EventSource polyfills that can't
+ * set the header send `lastEventId` as a parameter.
+ */
 export function sseRequest(query: string, lastEventIdHeader: string): SubscribeRequest {
   const parameters = parseQuery(query, ['subject', 'after', 'lastEventId', 'last', 'policy'])
   const lastEventId = lastEventIdHeader || single(parameters, 'lastEventId') || ''
   const after = lastEventId === '' ? given(parameters.get('after')) : [lastEventId]
-  // A reconnecting EventSource repeats its URL: its position counts, not where it once began.
+  // A reconnecting EventSource repeats its URL: its last event id overrides the original start.
   const last = lastEventId === '' ? lastOf(single(parameters, 'last')) : undefined
   return {
     subjects: required(parameters.get('subject')),
@@ -33,7 +36,7 @@ export function sseRequest(query: string, lastEventIdHeader: string): SubscribeR
   }
 }
 
-/** `?subject=…&subject=…[&after=…][&wait=…][&until=live]` */
+/** Parses `?subject=…&subject=…[&after=…][&wait=…][&until=live][&last=…][&policy=…]`. */
 export function pollRequest(query: string): PollRequest {
   const parameters = parseQuery(query, ['subject', 'after', 'wait', 'until', 'last', 'policy'])
   const last = lastOf(single(parameters, 'last'))
@@ -47,7 +50,10 @@ export function pollRequest(query: string): PollRequest {
   }
 }
 
-/** `{"subjects": ["…"], "after": "…" or ["…"], "wait": 25000, "until": "live"}` */
+/**
+ * Parses `{"subjects": ["…"], "after": "…" or ["…"], "wait": 25000, "until": "live"}`, with
+ * optional `last` and `policy`.
+ */
 export function pollRequestFromJson(value: unknown): PollRequest {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new CarillonError('bad_request', `expected {"subjects": […], "after": …, "wait": …}, got ${quote(value)}`)
@@ -73,7 +79,7 @@ function required(subjects: readonly string[] | undefined): readonly string[] {
   throw new CarillonError('bad_request', 'expected at least one subject or pattern (?subject=alarm.zone7.*), got none')
 }
 
-/** An empty `after` is an absent one: a client that has no token yet may send its empty variable. */
+/** Drops empty values of `after`: a client without a token may send an empty variable. */
 function given(after: readonly string[] | undefined): readonly string[] {
   return after?.filter((token) => token !== '') ?? []
 }
@@ -85,7 +91,9 @@ function lastOf(value: unknown): number | undefined {
   throw new CarillonError('bad_request', `expected last to be a whole number from 1 to ${maxLast}, got ${quote(value)}`)
 }
 
-/** With `last` there is nothing to wait for once all of it is told: a later poll goes on from the token. */
+/**
+ * True also with `last`: once all its events are delivered, a later poll continues from the token.
+ */
 function isUntilLive(until: unknown, last: number | undefined): boolean {
   if (until !== undefined && until !== 'live') {
     throw new CarillonError('bad_request', `expected until to be live, got ${quote(until)}`)

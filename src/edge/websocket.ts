@@ -26,29 +26,37 @@ import { checkOrigin, type Handler } from './router.ts'
 
 export const websocketPath = '/v1/ws'
 
-/** Subprotocol names, and how frames look under each. */
+/** Encoding of frames by subprotocol name. */
 const subprotocols: Readonly<Record<string, 'json' | 'proto'>> = {
   'carillon.v1.proto': 'proto',
   'carillon.v1.json': 'json',
 }
 
 /**
- * Up to so many times the limit a frame is still taken in, so that its sender is answered (an error frame, then 1009); beyond, uWS ends the
- * connection with no close frame. No more: uWS keeps what has come of a message that is not complete, where nothing can count it.
+ * uWS accepts messages of up to this many times `maxFrameBytes`, so that the sender of a slightly
+ * oversized frame receives an error frame and close code 1009. Beyond it, uWS ends the connection
+ * without a close frame. The factor is low because uWS buffers incomplete messages in memory that
+ * nothing here can count.
  */
 const oversizeFactor = 2
-/** Frames that a session writes while its handshake runs (`welcome`). */
+/** Maximum of frames that a session may write during its handshake (`welcome`). */
 const maxEarlyFrames = 16
-/** A socket that has taken nothing for so many heartbeats, or whose client has not subscribed, is ended. */
+/**
+ * After this many heartbeats, a connection ends if its socket has accepted nothing, or if its
+ * client has not subscribed.
+ */
 const maxIdleHeartbeats = 2
-/** A socket that takes what it is given. */
+/** Value of `#stuckMs` while no write is known to wait. */
 const notStuck = -1
-/** Of one connection, before others have their turn. */
+/** Frames and ms that one connection may use before others have their turn. */
 const slice = { frames: 8, ms: 0.25 }
-/** Closing a connection over an error that has no close code of its own: RFC 6455's private range, see base/errors.ts. */
+/**
+ * Close codes for errors that have none in base/errors.ts. RFC 6455 reserves 3000-3999 for
+ * libraries and applications.
+ */
 const closeForGood = 3500
 const closeForNow = 3000
-/** Limits that a client reaches by what it sends, and nobody else's doing. */
+/** Limits that a client can reach only by what it sends itself. */
 const ofSender: ReadonlySet<LimitName> = new Set([
   'maxFrameBytes',
   'maxWaitingFrameBytes',
@@ -56,12 +64,15 @@ const ofSender: ReadonlySet<LimitName> = new Set([
   'waitingFrames',
 ])
 
-/** uWS copies its properties to the WebSocket object itself, so the outlet, which has private fields, is one of them. */
+/**
+ * uWS copies these properties to its WebSocket object. The outlet is a property because its
+ * private fields would not survive such a copy.
+ */
 interface UserData {
   readonly outlet: WebSocketOutlet
 }
 
-/** `GET /v1/ws`. Registers the upgrade; a request without one goes on to `upgradeRequired`. */
+/** Registers `GET /v1/ws`. A request without an upgrade falls through to `upgradeRequired`. */
 export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway: AdmissionQueue): void {
   const transport = new WebSocketTransport(context, doorway)
   app.ws<UserData>(websocketPath, {
@@ -69,7 +80,7 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway:
     maxBackpressure: context.options.maxBackpressureBytes,
     closeOnBackpressureLimit: false,
     idleTimeout: idleTimeoutSeconds(context.options.heartbeatMs),
-    // uWS pings all whose time has come in each four seconds in one go: every live event would wait for them.
+    // uWS sends all due pings in one go every four seconds, and would delay every live event.
     sendPingsAutomatically: false,
     upgrade: (res, req, native) => transport.upgrade(res, req, native),
     open: (ws) => transport.open(ws),
@@ -79,7 +90,7 @@ export function serveWebSocket(app: TemplatedApp, context: EdgeContext, doorway:
   })
 }
 
-/** Answers `GET /v1/ws` without an upgrade. */
+/** Refuses `GET /v1/ws` without an upgrade. */
 export const upgradeRequired: Handler = () => {
   throw new CarillonError(
     'bad_request',
@@ -88,8 +99,10 @@ export const upgradeRequired: Handler = () => {
 }
 
 /**
- * When uWS closes a socket from which nothing has come, an answer to a ping neither: 25 s of silence are pinged and some 16 s later the
- * socket is gone. uWS counts in steps of 4 s and may be one early, so that there are 4 s at least to answer. 960 s are the most it takes.
+ * Returns the silence in seconds after which uWS closes a socket. It is longer than the heartbeat,
+ * so that a client has time to answer a ping. With a heartbeat of 25 s, a silent socket is pinged
+ * after 25 s and closed some 16 s later. uWS counts in steps of 4 s and may be one step early; a
+ * client still has at least 4 s to answer. uWS accepts at most 960 s.
  */
 export function idleTimeoutSeconds(heartbeatMs: number): number {
   const heartbeat = Math.floor(heartbeatMs / 1000)
@@ -107,9 +120,10 @@ class WebSocketTransport {
   }
 
   /**
-   * The session is opened first, so that a refusal is an HTTP answer. uWS runs `open` before `upgrade` returns. Not through the doorway: an upgrade
-   * outside of uWS's own call has to be corked, and `HttpResponse::cork` takes a WebSocket whose memory could stay where it was for the HTTP
-   * response of before, and now and then closes it.
+   * Opens the session before the upgrade, so that a refusal is an HTTP response. uWS runs `open`
+   * before `res.upgrade` returns. An upgrade does not wait in the doorway: outside uWS's own call
+   * it would need a cork, and if the WebSocket keeps the memory of the HTTP response,
+   * `HttpResponse::cork` mistakes it for that response and sometimes closes it.
    */
   upgrade(res: Connection, req: Request, native: us_socket_context_t): void {
     const exchange = new Exchange(res, req)
@@ -124,7 +138,7 @@ class WebSocketTransport {
       const outlet = new WebSocketOutlet(encoding, this.#context, this.#doorway, this.#early)
       outlet.session = this.#context.openSession(outlet, grant)
       exchange.ended()
-      // uWS's filter counts an upgraded connection in, but not out.
+      // uWS's filter reports +1 for a connection that is upgraded, but never -1.
       this.#context.counters.httpConnections--
       this.#context.counters.websockets++
       res.upgrade<UserData>({ outlet }, req.getHeader('sec-websocket-key'), protocol ?? '', '', native)
@@ -146,14 +160,14 @@ class WebSocketTransport {
     outlet.heard()
     const { maxFrameBytes } = this.#context.options
     if (message.byteLength > maxFrameBytes) {
-      const said = `expected a frame of at most ${maxFrameBytes} bytes, got ${message.byteLength}`
-      outlet.receive(new LimitReached('maxFrameBytes', 'frame_too_large', said))
+      const problem = `expected a frame of at most ${maxFrameBytes} bytes, got ${message.byteLength}`
+      outlet.receive(new LimitReached('maxFrameBytes', 'frame_too_large', problem))
       return
     }
     const expected = outlet.binary ? 'binary' : 'text'
     if (got !== expected) {
-      const said = `expected ${expected} frames on this subprotocol, got a ${got} one`
-      outlet.receive(new CarillonError('bad_frame', said))
+      const problem = `expected ${expected} frames on this subprotocol, got a ${got} frame`
+      outlet.receive(new CarillonError('bad_frame', problem))
       return
     }
     outlet.receive(message)
@@ -169,44 +183,54 @@ class WebSocketTransport {
   }
 }
 
-/** The first of the client's own order that is spoken here; undefined when it asks for none. Throws `unsupported_subprotocol`. */
+/**
+ * Returns the first supported subprotocol in the client's order, or undefined if it requests none.
+ * Throws `unsupported_subprotocol` if none of them is supported.
+ */
 function chooseSubprotocol(header: string): string | undefined {
   if (header === '') return undefined
-  const asked = header.split(',').map((name) => name.trim())
-  const chosen = asked.find((name) => Object.hasOwn(subprotocols, name))
+  const requested = header.split(',').map((name) => name.trim())
+  const chosen = requested.find((name) => Object.hasOwn(subprotocols, name))
   if (chosen !== undefined) return chosen
-  const spoken = Object.keys(subprotocols).join(', ')
-  throw new CarillonError('unsupported_subprotocol', `expected ${spoken} or no subprotocol, got ${quote(header)}`)
+  const supported = Object.keys(subprotocols).join(', ')
+  throw new CarillonError('unsupported_subprotocol', `expected ${supported} or no subprotocol, got ${quote(header)}`)
 }
 
-/** In the wheel for its heartbeat. */
+/** The outlet of one WebSocket. The timing wheel runs its heartbeat. */
 class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
   readonly encoding: 'json' | 'proto'
   readonly binary: boolean
   session!: Session
-  /** uWS says it only while the socket is open. */
+  /** The client's address. Kept here because uWS returns it only while the socket is open. */
   peer = ''
-  /** Undefined before the handshake is through and after the socket has closed. */
+  /** Undefined before the handshake completes and after the socket has closed. */
   ws: WebSocket<UserData> | undefined = undefined
-  /** The session is about to be told that it can write again. */
+  /** True while a call of `session.drained` is scheduled. */
   #draining = false
-  /** When the handshake was through, and when a frame came last, ms on the monotonic clock. */
+  /**
+   * Times of the completed handshake and of the last frame received, ms on the monotonic clock.
+   */
   #openedMs = 0
   #heardMs = 0
-  /** Since when a write has been waiting and nothing has gone; `notStuck` where none is known to wait. uWS's `getBufferedAmount` says 0 all the time. */
+  /**
+   * Time since which a write has waited without progress, ms; `notStuck` if none is known to wait.
+   * Measured here because uWS's `getBufferedAmount` always returns 0.
+   */
   #stuckMs = notStuck
   queued = false
   waitingBytes = 0
-  /** How many corks it is in, and how it is to be closed behind the last one. */
+  /** Depth of nested corks, and the close to carry out after the outermost one. */
   #corks = 0
   #farewell: readonly [code: number, reason: string] | undefined
   readonly #context: EdgeContext
   readonly #doorway: AdmissionQueue
   readonly #early: Uint8Array[]
-  /** Frames that came and were not handled yet, as they came, and errors in place of those that can't be read. */
+  /**
+   * Unhandled frames in order of arrival, undecoded; an error replaces a frame that can't be read.
+   */
   #waiting: (Uint8Array | CarillonError)[] = []
   readonly #allowance = new CpuBudget()
-  /** Set while it has used up its allowance. */
+  /** Set while the connection has used up its CPU budget. */
   #rest: WheelTimer | undefined
 
   constructor(encoding: 'json' | 'proto', context: EdgeContext, doorway: AdmissionQueue, early: Uint8Array[]) {
@@ -218,11 +242,11 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
     this.#early = early
   }
 
-  /** It waits for its turn, in order, whatever it is. */
+  /** Queues a frame of any kind, or an error in its place, in order of arrival. */
   receive(frame: ArrayBuffer | CarillonError): void {
     const bytes = frame instanceof CarillonError ? 0 : frame.byteLength
     if (!this.#doorway.takes(this, admissionLimits.frameBytes + bytes)) return
-    // uWS takes the memory back when its call returns.
+    // uWS reuses the memory once its call returns.
     this.#waiting.push(frame instanceof CarillonError ? frame : new Uint8Array(frame.slice(0)))
     if (this.#rest === undefined) this.#doorway.call(this)
   }
@@ -253,7 +277,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
     this.session.refuse(error)
   }
 
-  /** One slice. Returns how long the next one has to wait, ms. */
+  /** Handles one slice of the frames. Returns the ms to wait before the next slice. */
   #handleSome(): number {
     const { clock } = this.#context.contracts
     let nowMs = clock.monotonicMs()
@@ -264,7 +288,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
       const frame = this.#waiting[handled++]!
       this.#doorway.taken(this, costOf(frame))
       this.#handle(frame)
-      // It may have ended the session, and with it all that waits.
+      // The frame may have ended the session, which dropped all waiting frames.
       if (this.ws === undefined) return 0
       const beganMs = nowMs
       nowMs = clock.monotonicMs()
@@ -293,7 +317,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
     }
   }
 
-  /** What is wrong with a frame is the client's to know; a fault of ours ends this session and no other. */
+  /** Reports a client's mistake to the client. A fault of the gateway ends only this session. */
   #fail(thrown: unknown): void {
     const error = toCarillonError(thrown)
     if (error.code !== 'internal') {
@@ -320,8 +344,9 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
   }
 
   /**
-   * Not from within uWS's own call: it forgets to wait for a socket again that a large frame fills there (us_socket_write2
-   * does not note the failed write), and the session would never hear of it.
+   * Calls `session.drained` in a later turn, not within uWS's own call. If a large frame filled
+   * the socket within that call, uWS would not poll it for writability again (us_socket_write2
+   * does not record the failed write), and the session would never continue.
    */
   drainedSoon(): void {
     this.#stuckMs = notStuck
@@ -356,7 +381,7 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
     return this.#context.contracts.clock.monotonicMs()
   }
 
-  /** Its heartbeat: a client that has been silent for so long is pinged, and one that only takes up room has to go. */
+  /** Heartbeat: pings a silent client, and ends a stalled or unsubscribed connection. */
   task(): void {
     const { options, wheel } = this.#context
     if (this.#isStuck()) {
@@ -366,8 +391,8 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
     }
     const patienceMs = maxIdleHeartbeats * options.heartbeatMs
     if (!this.session.subscribed && this.#nowMs - this.#openedMs >= patienceMs) {
-      const said = `expected a subscription within ${patienceMs} ms; connect again when there is one to make`
-      this.session.end(new LimitReached('unsubscribed', 'request_timeout', said))
+      const problem = `expected a subscription within ${patienceMs} ms; connect again when you want to subscribe`
+      this.session.end(new LimitReached('unsubscribed', 'request_timeout', problem))
       return
     }
     const leftMs = this.#heardMs + options.heartbeatMs - this.#nowMs
@@ -375,7 +400,10 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
     wheel.schedule(this, leftMs <= 0 ? options.heartbeatMs : leftMs)
   }
 
-  /** Nothing that waits for the socket has gone for so long that its client reads no more, whatever it sends. */
+  /**
+   * True if data has waited for the socket without progress for `maxIdleHeartbeats`: the client no
+   * longer reads, even if it still sends.
+   */
   #isStuck(): boolean {
     if (this.#stuckMs === notStuck) return false
     return this.#nowMs - this.#stuckMs >= maxIdleHeartbeats * this.#context.options.heartbeatMs
@@ -395,12 +423,15 @@ class WebSocketOutlet extends WheelEntry implements Outlet, QueuedConnection {
     const isCut = error instanceof LimitReached && ofSender.has(error.limit)
     if (isCut) this.#context.penalties.cut(this.peer)
     ws.send(encodeControl(this.encoding, { kind: 'error', code, message, retry, retryAfterMs }), this.binary, false)
-    // Who reads nothing does not see that it is closed, and uWS would read on for as long as it sends.
+    // A client that does not read never sees the close frame, and uWS would keep reading from it.
     const isDeaf = isCut && this.#stuckMs !== notStuck
     this.#close(isDeaf ? abnormalClosure : closeCode(error), code)
   }
 
-  /** Not within a cork, after which uWS sends no FIN: its client would wait for it until uWS gives the socket up. */
+  /**
+   * Closes the socket, after the outermost cork if there is one. After a close within a cork, uWS
+   * sends no FIN, and the client would wait for it until uWS gives up the socket.
+   */
   #close(code: number, reason: string): void {
     if (this.#corks > 0) this.#farewell = [code, reason]
     else if (code === abnormalClosure) this.ws?.close()
@@ -429,7 +460,7 @@ function closeCode({ code }: CarillonError): number {
   return retry === 'no' ? closeForGood : closeForNow
 }
 
-/** What a frame that waits takes. */
+/** Returns the bytes that a waiting frame counts for. */
 function costOf(frame: Uint8Array | CarillonError): number {
   return admissionLimits.frameBytes + (frame instanceof CarillonError ? 0 : frame.length)
 }

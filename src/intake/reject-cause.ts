@@ -28,7 +28,7 @@ export function rejectCause(reason: RejectReason, record: SourceRecord, context:
       return `${problem}: ${misrouted.because(keyOf(record), record.partition, partitions)}`
     }
     case 'no_route':
-      return 'no route of this stream has its subject: add one, or publish it to the stream of its route'
+      return 'no route of this stream matches its subject: add one, or publish the record to a stream whose route matches'
     case 'too_large':
       return 'as an event it is larger than limits.maxEventBytes: raise that, or send a reference to the data instead'
     case 'no_subject':
@@ -54,7 +54,7 @@ function keyOf(record: SourceRecord): Buffer | undefined {
 function noSubjectBecause(record: SourceRecord, prefix: string): string {
   const key = keyOf(record)
   const isDeletion = record.valueStart < 0
-  const what = isDeletion ? 'a null value deletes the subject that is its key, and' : 'its subject is its key, and'
+  const what = isDeletion ? 'a null value deletes the subject that is its key, but' : 'its subject is its key, but'
   if (key === undefined || key.length === 0) return `${what} it has no key: its producer must set one`
   const strings = 'let its producer write keys as strings'
   if (key.length === 4 || key.length === 8) {

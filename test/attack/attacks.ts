@@ -79,7 +79,7 @@ export const attacks = {
     },
   },
   'last-subscribe': {
-    about: 'subscribe {last: 1} of 1000 of the longest patterns in each of four sessions, again and again',
+    about: 'subscribe {last: 1} to 1000 of the longest patterns in each of four sessions, repeatedly',
     sessions: 4,
     history: true,
     begin({ port }) {
@@ -92,7 +92,7 @@ export const attacks = {
     },
   },
   'subscribe-flood': {
-    about: 'subscribe and unsubscribe as fast as four sockets take it',
+    about: 'subscribe and unsubscribe frames as fast as four sockets accept them',
     sessions: 4,
     begin({ port }) {
       const pairs = Buffer.concat(Array(500).fill(Buffer.concat([subscribe(1, '*.*.*.>'), unsubscribe(1)])))
@@ -114,7 +114,7 @@ export const attacks = {
     },
   },
   'json-pings': {
-    about: 'JSON pings as fast as four sockets take them',
+    about: 'JSON pings as fast as four sockets accept them',
     sessions: 4,
     begin({ port }) {
       const pings = Buffer.concat(Array(1000).fill(json({ ping: { t: 1 } })))
@@ -146,7 +146,7 @@ export const attacks = {
     },
   },
   'unfinished-messages': {
-    about: '300 sockets with 1.05 MB each of a message that does not end',
+    about: '300 sockets, each with 1.05 MB of a message that never ends',
     sessions: 300,
     begin({ port }) {
       const begun = Buffer.concat([frameHead(0x80 | opcode.text, 1_100_000), Buffer.alloc(1_050_000, 0x20)])
@@ -154,7 +154,7 @@ export const attacks = {
     },
   },
   'everything-often': {
-    about: '> in 1000 subscriptions of each of four sessions that read',
+    about: 'four sessions that read, with 1000 subscriptions to > each',
     sessions: 4,
     begin({ port }) {
       times(4, () =>
@@ -190,14 +190,14 @@ export const attacks = {
     },
   },
   'silent-admin': {
-    about: '64 silent sockets on the admin port',
+    about: '64 silent sockets on the admin listener',
     sessions: 0,
     begin({ admin }) {
       times(64, () => stay(admin, (socket) => socket.resume()))
     },
   },
   'slow-bodies': {
-    about: '64 POST bodies of which a byte a second comes',
+    about: '64 POST bodies that arrive at a byte a second',
     sessions: 0,
     begin({ port }) {
       const head = post('/v1/publish', '{', 200_000)
@@ -210,7 +210,7 @@ export const attacks = {
     },
   },
   'deep-json': {
-    about: 'polls whose JSON is 20,000 deep, on four connections',
+    about: 'polls with JSON that is 20,000 levels deep, on four connections',
     sessions: 0,
     begin({ port }) {
       const deep = '['.repeat(20_000) + ']'.repeat(20_000)
@@ -218,7 +218,7 @@ export const attacks = {
     },
   },
   'connection-churn': {
-    about: 'up to 600 connections a second that are cut: at once, in the handshake, or with a request under way',
+    about: 'up to 600 connections a second that the client cuts: at once, in the handshake, or during a request',
     sessions: 30,
     begin({ port }) {
       const poll = get('/v1/poll?subject=nobody.x&wait=20000')

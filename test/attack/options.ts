@@ -16,16 +16,19 @@ export interface Options {
 }
 
 export const command = () =>
-  script('attack', 'Attacks on a gateway beside honest clients, each alone and all at once, and whether those notice.')
+  script(
+    'attack',
+    'Attack a gateway that has honest clients, with each attack alone and with all at once, and check whether these clients are affected.',
+  )
     .option(
       '--seconds <count>',
-      `how long each attack goes on (default: ${defaults.alone}; all together ${defaults.together})`,
+      `duration of each attack (default: ${defaults.alone}; all together ${defaults.together})`,
       whole(1, 3600),
     )
     .addOption(
       namesOption('--only <names>', `attacks, each alone; '${together}' is all at once`, [...attackNames, together]),
     )
-    .option('--without <names>', `leave these out of '${together}', comma-separated`, names(attackNames))
+    .option('--without <names>', `exclude these from '${together}', comma-separated`, names(attackNames))
     .option('--json', 'print the outcomes as JSON')
     .addHelpText('after', more)
 
@@ -33,7 +36,7 @@ const more = `
 Attacks:
 ${attackNames.map((name) => `  ${name.padEnd(20)} ${attacks[name].about}`).join('\n')}
 
-Exit status: 0 the gateway stood them all, 1 not all, 2 it could not be measured, 130 Ctrl-C.
+Exit status: 0 the gateway withstood every attack, 1 it did not, 2 measuring was not possible, 130 Ctrl-C.
 
 Example: $(bin/find-node) scripts/attack.ts --only json-pings,${together} --seconds 10`
 

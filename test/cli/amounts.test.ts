@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { bytesOf, countOf, millisecondsOf, rateOf } from '../../src/cli/amounts.ts'
 
-test('amounts are read as people write them, and what is none is named', () => {
+test("amounts are parsed as people write them, and other text is refused with the option's name", () => {
   assert.deepEqual(
     ['60M', '18k', '250000', '2.5M'].map((text) => countOf('--clients', text)),
     [60e6, 18_000, 250_000, 2.5e6],

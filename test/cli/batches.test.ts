@@ -12,7 +12,7 @@ interface Sent {
   readonly fail: (error: Error) => void
 }
 
-/** A broker that the test plays: it answers when told to. */
+/** A fake broker that answers when the test tells it to. */
 function played(options = { maxEvents: 3, maxBytes: 100 }) {
   const sent: Sent[] = []
   const printed: string[] = []
@@ -30,7 +30,7 @@ function played(options = { maxEvents: 3, maxBytes: 100 }) {
   return { batches, sent, printed }
 }
 
-test('the first event is sent at once, and what comes meanwhile is the next batch', async () => {
+test('the first event is sent at once, and events that arrive in the meantime form the next batch', async () => {
   const { batches, sent, printed } = played()
   await batches.add(event('a'))
   await batches.add(event('b'))
@@ -45,7 +45,7 @@ test('the first event is sent at once, and what comes meanwhile is the next batc
   assert.deepEqual(printed, ['a'])
 })
 
-test('there is room for one full batch beside the one under way', async () => {
+test('there is room for one full batch besides the one in progress', async () => {
   const { batches, sent } = played()
   for (const subject of ['a', 'b', 'c']) await batches.add(event(subject))
   let room = false
@@ -59,7 +59,7 @@ test('there is room for one full batch beside the one under way', async () => {
   assert.deepEqual(sent[1]!.subjects, ['b', 'c', 'd'])
 })
 
-test('a batch is full by its bytes as well', async () => {
+test('a batch can also be full by its bytes', async () => {
   const { batches, sent } = played()
   await batches.add(event('a'))
   let room = false
@@ -72,7 +72,7 @@ test('a batch is full by its bytes as well', async () => {
   await adding
 })
 
-test('the end is when the broker has everything', async () => {
+test('the end resolves when the broker has everything', async () => {
   const { batches, sent, printed } = played()
   await batches.add(event('a'))
   await batches.add(event('b'))
@@ -89,7 +89,7 @@ test('the end is when the broker has everything', async () => {
   await batches.end()
 })
 
-test('behind a batch that failed nothing is sent, and the failure is told', async () => {
+test('after a failed batch, nothing is sent, and its error is thrown', async () => {
   const { batches, sent, printed } = played()
   await batches.add(event('a'))
   await batches.add(event('b'))

@@ -4,7 +4,7 @@ import { oneOf } from '../../src/cli/choice.ts'
 
 const codes = ['bad_token', 'no_route', 'stream_missing'] as const
 
-test('a word is taken as it is, or refused with the ones that there are and the one that may be meant', () => {
+test('a choice is accepted, and other text is refused with all choices and the nearest one', () => {
   assert.equal(oneOf('no_route', codes), 'no_route')
   const all = 'expected one of bad_token, no_route, stream_missing'
   const refused = (text: string, message: string) =>

@@ -12,7 +12,7 @@ const all: readonly Described[] = await Promise.all(
   }),
 )
 
-/** What the command prints. */
+/** Returns the script that the command prints. */
 async function script(shell: string): Promise<string> {
   let printed = ''
   const { write } = process.stdout
@@ -28,7 +28,7 @@ async function script(shell: string): Promise<string> {
   return printed
 }
 
-test('bash completes commands, options, what options take, and arguments', async () => {
+test('bash completes commands, options, their values, and arguments', async () => {
   const source = await script('bash')
   const completed = (...words: string[]) => {
     const run = `${source}\nCOMP_WORDS=(carillon ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}; _carillon; printf '%s\n' "\${COMPREPLY[@]}"`
@@ -49,7 +49,7 @@ test('bash completes commands, options, what options take, and arguments', async
   }
 })
 
-test('an option of the configuration that takes one of some words is completed by them, in each shell', async () => {
+test('each shell completes a configuration option with its choices', async () => {
   const choices = options.filter(({ accepts }) => accepts?.startsWith('one of '))
   assert.ok(choices.length >= 3)
   const [bash, zsh, fish] = await Promise.all(['bash', 'zsh', 'fish'].map(script))
@@ -61,7 +61,7 @@ test('an option of the configuration that takes one of some words is completed b
   }
 })
 
-test('each option of each command is in what the other shells read, with its description', async () => {
+test('the scripts of the other shells contain each option of each command with its description', async () => {
   const [zsh, fish] = [await script('zsh'), await script('fish')]
   for (const { name, command } of all) {
     const [inZsh] = zsh.split(`    ${name}) `)[1]!.split(' ;;')
@@ -73,7 +73,7 @@ test('each option of each command is in what the other shells read, with its des
   }
 })
 
-test('another shell is refused by name', async () => {
+test('an unknown shell is refused by name', async () => {
   const message = 'expected one of bash, zsh, fish; got "powershell"'
   await assert.rejects(script('powershell'), { code: 'bad_request', message })
 })

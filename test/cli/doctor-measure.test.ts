@@ -3,7 +3,7 @@ import test from 'node:test'
 import { loadedForMeasuring } from '../../src/cli/doctor-measure.ts'
 import { loadConfig } from '../../src/config/load.ts'
 
-test('only a broker that the command line names is loaded, and never the streams of a configuration', () => {
+test('a measurement uses only a broker named on the command line, and never the streams of a configuration', () => {
   const streams = { orders: { topic: 'production', partitions: 3 } }
   const env = {
     CARILLON_BROKER: 'kafka://production:9092',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readinessLines } from '../../src/cli/health.ts'
 
-test('health says what a gateway lacks, or why it takes no clients, without what would steer a terminal', () => {
+test('health shows why a gateway is degraded or not ready, with control characters escaped', () => {
   const causes = { reasons: ['it is starting'], degraded: ['a\u001b[31m\nready'] }
   const shown = ['  it is starting', String.raw`  a\u001b[31m\u000aready`]
   assert.deepEqual(readinessLines({ ready: false, ...causes }), ['not ready:', ...shown])

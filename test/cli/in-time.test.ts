@@ -15,7 +15,7 @@ import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { ManualClock } from '../model/clock.ts'
 
-/** How each command asks: over TCP, and by the socket beside an embedded log. */
+/** Ways of a command's request: over TCP, and through the Unix socket next to an embedded log. */
 const ways = ['tcp', 'socket'] as const
 async function asking(t: TestContext, way: (typeof ways)[number], listener: http.RequestListener) {
   const server = http.createServer(listener)
@@ -39,12 +39,12 @@ async function asking(t: TestContext, way: (typeof ways)[number], listener: http
 
 const isLate = (who: string) => (error: unknown) => {
   assert.ok(error instanceof Unreachable)
-  const said = `expected an answer from ${who} within 30 s, and it did not come in full: does it hang?`
-  assert.equal(error.message, said)
+  const problem = `expected a complete answer from ${who} within 30 s: does it hang?`
+  assert.equal(error.message, problem)
   return true
 }
 
-test('an answer that begins and does not end is given up in time', async () => {
+test('an answer that begins but does not end is given up after the timeout', async () => {
   const request = async (signal: AbortSignal) => {
     const start = (body: ReadableStreamDefaultController) => {
       body.enqueue(Buffer.from('{"a"'))
@@ -59,7 +59,7 @@ test('an answer that begins and does not end is given up in time', async () => {
 })
 
 for (const way of ways) {
-  test(`a server that does not answer is given up in time and named (${way})`, async (t) => {
+  test(`a server that does not answer is given up after the timeout and named (${way})`, async (t) => {
     const { origin, ask, asked } = await asking(t, way, () => {})
     const timing = new ManualClock()
     const refused = assert.rejects(ask({ ms: 30_000, timing }), isLate(origin))
@@ -68,7 +68,7 @@ for (const way of ways) {
     await refused
   })
 
-  test(`what came in time is read, and leaves no timer behind (${way})`, async (t) => {
+  test(`an answer in time is read, and leaves no timer (${way})`, async (t) => {
     const { ask } = await asking(t, way, (_, response) => void response.writeHead(404).end('{"error":{}}'))
     const timing = new ManualClock()
     const answer = await ask({ ms: 30_000, timing })
@@ -77,7 +77,7 @@ for (const way of ways) {
   })
 }
 
-test('a gateway that has the log open and hangs is named, not the lock that it holds', async (t) => {
+test('if the gateway that has the log open hangs, the error names the gateway, not the lock', async (t) => {
   const { origin, asked } = await asking(t, 'socket', () => {})
   const timing = new ManualClock()
   const { config } = loadConfig({ flags: { broker: `embedded:${dirname(origin)}` }, env: {} })

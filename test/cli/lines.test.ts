@@ -15,13 +15,13 @@ async function split(all: readonly Uint8Array[], maxBytes?: number): Promise<str
 
 const bytes = (text: string) => Buffer.from(text, 'latin1')
 
-test('a line ends with LF or CRLF, and the last one may lack its end', async () => {
+test('a line ends with LF or CRLF, and the last one may have no line end', async () => {
   assert.deepEqual(await split([bytes('one\ntwo\r\n\nfour')]), ['one', 'two', '', 'four'])
   assert.deepEqual(await split([bytes('one\n')]), ['one'])
   assert.deepEqual(await split([]), [])
 })
 
-test('lines are the same wherever their bytes are cut', async () => {
+test('lines are the same however their bytes are split into chunks', async () => {
   const line = fc.string({ unit: fc.constantFrom('a', '\r', '\u00ff', '\u0000'), maxLength: 8 })
   await fc.assert(
     fc.asyncProperty(
@@ -40,7 +40,7 @@ test('lines are the same wherever their bytes are cut', async () => {
   )
 })
 
-test('a line beyond the bound is refused with its number, and not kept', async () => {
+test('a line above the bound is refused with its number, and not kept in memory', async () => {
   const endless = Array.from({ length: 100 }, () => bytes('xxxx'))
   await assert.rejects(split([bytes('ok\n'), ...endless], 16), {
     code: 'bad_request',

@@ -8,7 +8,7 @@ import { options, sections } from '../../src/config/options.ts'
 
 const help = serve().helpInformation()
 
-/** The lines of the help under a head. */
+/** Returns the lines of the help under a heading. */
 function group(head: string): string[] {
   const lines = help.split('\n')
   const from = lines.findIndex((line) => line.startsWith(head))
@@ -16,7 +16,7 @@ function group(head: string): string[] {
   return lines.slice(from + 1, lines.indexOf('', from))
 }
 
-test('each option that is no structure is a flag of serve, in the group of its section', () => {
+test('each option except structures is a flag of serve, in the group of its section', () => {
   for (const { path, flag, kind } of options) {
     const shown = group(path.includes('.') ? `${path.split('.')[0]}: ` : 'Options:').some((line) => {
       return line.startsWith(`  ${flag} `)
@@ -26,7 +26,7 @@ test('each option that is no structure is a flag of serve, in the group of its s
   assert.deepEqual([...sections.keys()], ['window', 'limits', 'readBack', 'kafka', 'nats', 'embedded', 'traces'])
 })
 
-test('the help names what a value is: its unit, or what kind of text', () => {
+test('the help shows the unit of a value, or its kind of text', () => {
   for (const [flag, value] of [
     ['--broker', 'url'],
     ['--listen', 'host:port'],
@@ -45,20 +45,20 @@ test('the help names what a value is: its unit, or what kind of text', () => {
   }
 })
 
-test('the help shows defaults and choices, and no default where it is nothing', () => {
+test('the help shows choices, and defaults that are not empty', () => {
   assert.match(help, /--listen <host:port> .*\(default: 127\.0\.0\.1:8080\)$/m)
   assert.match(help, /--log-level <level> .*\(default: info\) \(choices: "debug", "info", "warn", "error"\)$/m)
   assert.doesNotMatch(help, /--(allow-origin|tls-cert|dev)\b.*default:/)
 })
 
-/** What a command line with the configuration's flags gives. */
+/** Returns the configuration for a command line. */
 function parsed(...args: string[]) {
   const command = withConfig(new Command(), () => true).exitOverride()
   command.parse(args, { from: 'user' })
   return configOf(command)
 }
 
-test('flags set the options that they name; a repeated one of a list adds to it', () => {
+test('flags set their options; repeating the flag of a list adds to the list', () => {
   const origins = ['--allow-origin', 'https://a.example', '--allow-origin', 'https://b.example']
   const { config, origins: from } = parsed('--limits-max-sessions', '7', '--create-topics', ...origins)
   assert.equal(config.limits.maxSessions, 7)
@@ -74,7 +74,7 @@ test('structures are YAML', () => {
   assert.deepEqual({ topic, partitions, headers }, { topic: 't', partitions: 2, headers: ['zone'] })
 })
 
-test('mistakes of all flags are told together', () => {
+test('mistakes in all flags are reported together', () => {
   assert.throws(
     () => parsed('--drain-ms', 'soon', '--log-format', 'xml'),
     (error: unknown) => {

@@ -29,17 +29,17 @@ const status = {
   degraded: [],
 }
 
-test('status says who was refused by which limit, and by which option that is changed', () => {
-  const text = shown(status, 'limits that refused somebody')
+test('status shows each limit with refusals, its last client and its option', () => {
+  const text = shown(status, 'limits with refusals')
   assert.match(text, /^gateway g1, Carillon 0\.1\.0, up 3 d 1 h, broker kafka:\/\/h:9092\nready\n/)
   assert.match(text, /^events +carillon +up +2 +5 +51$/m)
   assert.match(text, /^maxSessions +12 +[\d:.]+ +192\.0\.2\.7 +sessions +limits\.maxSessions$/m)
   assert.doesNotMatch(text, /maxBodies/)
   assert.match(shown(status, 'all limits'), /^maxBodies +0 /m)
-  assert.match(shown({ ...status, limits: [] }, 'limits that refused somebody'), /no limit has refused anybody/)
+  assert.match(shown({ ...status, limits: [] }, 'limits with refusals'), /no limit has refused a client/)
 })
 
-test('nothing that others named steers a terminal in what status shows', () => {
+test('status escapes control characters in names from other systems', () => {
   const name = 'h\u001b]0;x\u0007\u202e\n'
   const shownName = String.raw`h\u001b]0;x\u0007\u202e\u000a`
   const stream = { name, topic: name, state: name, partitions: [] }
@@ -55,7 +55,7 @@ test('nothing that others named steers a terminal in what status shows', () => {
   )
 })
 
-test('status says why a gateway takes no clients, and what it lacks, without what would steer a terminal', () => {
+test('status shows why a gateway is not ready or degraded, with control characters escaped', () => {
   const said = shown({ ...status, reasons: ['it is starting'], degraded: ['a\u001b[31m'] }, 'all limits')
   assert.match(said, /^not ready:\n {2}it is starting\n {2}a\\u001b\[31m\n/m)
   assert.match(shown({ ...status, degraded: ['away'] }, 'all limits'), /^ready, but:\n {2}away\n/m)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { subjectHint } from '../../src/cli/subject-hints.ts'
 import { validatePattern } from '../../src/subject/subject.ts'
 
-test('who writes subjects as MQTT has them is told what they mean here', () => {
+test('an MQTT-style subject gets a hint with the subject that was probably meant', () => {
   const meant = (subject: string) => /Did you mean '(.*)'/.exec(subjectHint(subject) ?? '')?.[1]
   assert.equal(meant('home/kitchen/door'), 'home.kitchen.door')
   assert.equal(meant('home/+/door'), 'home.*.door')
@@ -13,7 +13,7 @@ test('who writes subjects as MQTT has them is told what they mean here', () => {
   for (const subject of ['home/+/door', '#', 'a/b']) assert.doesNotThrow(() => validatePattern(meant(subject)!))
 })
 
-test('subjects that only have such characters are left alone', () => {
+test('subjects that only contain such characters get no hint', () => {
   for (const subject of ['a.b', 'a.*.>', 'c++.a', 'issue#4.a', 'http.a/b', 'a'])
     assert.equal(subjectHint(subject), undefined)
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { tokenRows } from '../../src/cli/token.ts'
 import { partitionCount } from '../../src/wire/partition-counts.ts'
 
-test('a token is shown by log: its positions, and behind them how many partitions its holder was told of', () => {
+test('a token is shown by log: its positions, then the number of partitions that its holder knows', () => {
   const [first, second] = [1, 2].map((nameHash) => ({ nameHash, incarnationHash: 10 }))
   const positions = [
     { ...first!, partition: 0, offset: 7, generation: 3 },

@@ -5,13 +5,13 @@ import { Backoff, backoffDefaults } from '../../src/client/backoff.ts'
 
 const most = { next: () => 0.999999 }
 
-test('the bound of a pause doubles with each failure in a row, up to the most', () => {
+test('the bound of a pause doubles with each consecutive failure, up to the maximum', () => {
   const backoff = new Backoff(most, { firstMs: 100, mostMs: 1000 })
   const pauses = Array.from({ length: 6 }, () => Math.round(backoff.next(0)))
   assert.deepEqual(pauses, [100, 200, 400, 800, 1000, 1000])
 })
 
-test('a success starts it over', () => {
+test('a success resets the bound', () => {
   const backoff = new Backoff(most, { firstMs: 100, mostMs: 1000 })
   backoff.next(0)
   backoff.next(0)
@@ -28,12 +28,12 @@ test('pauses are spread over the whole range below the bound', () => {
   }
 })
 
-test('what the gateway asked for is the least', () => {
+test('the pause is never shorter than the one the gateway requested', () => {
   const backoff = new Backoff({ next: () => 0 }, { firstMs: 100, mostMs: 1000 })
   assert.equal(backoff.next(5000), 5000)
 })
 
-test('a thousand failures in a row stay within the bound', () => {
+test('a thousand consecutive failures stay within the bound', () => {
   const backoff = new Backoff(most)
   for (let i = 0; i < 1100; i++) assert.ok(backoff.next(0) <= backoffDefaults.mostMs)
 })

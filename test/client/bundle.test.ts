@@ -9,7 +9,7 @@ import { bundle } from './bundle.ts'
  */
 const mostBytes = 23_000
 
-test('what a page loads for JSON is below 23 kB, and has no protobuf in it', async (t) => {
+test('the bundle of a page with JSON is below 23 kB, and contains no protobuf', async (t) => {
   const { code, inputs } = await bundle('sdk.ts')
   const bytes = gzipSync(code, { level: 9 }).length
   t.diagnostic(`${code.length} bytes, ${bytes} with gzip`)
@@ -21,7 +21,7 @@ test('what a page loads for JSON is below 23 kB, and has no protobuf in it', asy
   )
 })
 
-test('what a worker loads is below 18.5 kB, and follows nothing itself', async (t) => {
+test('the worker script is below 18.5 kB, and contains no subscriptions', async (t) => {
   const { code, inputs } = await bundle('worker.ts', 'iife')
   const bytes = gzipSync(code, { level: 9 }).length
   t.diagnostic(`${code.length} bytes, ${bytes} with gzip`)

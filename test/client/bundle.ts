@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
-/** What a page loads: the SDK, or a module that imports it, as one minified ES module. */
+/** Bundles the SDK, or a module that imports it, as one minified ES module. */
 export async function bundle(entry: string, format: 'esm' | 'iife' = 'esm', globalName?: string) {
   const { outputFiles, metafile } = await build({
     entryPoints: [fileURLToPath(new URL(`../../src/client/${entry}`, import.meta.url))],

@@ -7,9 +7,9 @@ import { ManualClock } from '../model/clock.ts'
 import { stateText } from './clients.ts'
 import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 
-/** What users' functions do in the middle of the SDK's own work: throw, close, subscribe. */
+/** Users' callbacks that throw, close or subscribe in the middle of the SDK's own work. */
 
-/** What is thrown where nobody catches it, instead of ending this process. */
+/** Collects uncaught errors, which would end this process. */
 function reports(t: TestContext): unknown[] {
   const reported: unknown[] = []
   t.mock.method(globalThis, 'queueMicrotask', (task: () => void) => {
@@ -27,7 +27,7 @@ const fails = () => {
   throw ownFault
 }
 
-test('functions of one subscription and of the client that throw are reported, and touch nobody else', async (t) => {
+test('callbacks of a subscription or client that throw are reported, and affect nothing else', async (t) => {
   const reported = reports(t)
   const net = new FakeNet()
   const clock = new ManualClock()
@@ -54,7 +54,7 @@ test('functions of one subscription and of the client that throw are reported, a
   assert.deepEqual(reported, Array(9).fill(ownFault))
 })
 
-test('who closes all that is subscribed when it is told of a state leaves a client that is idle', async () => {
+test('a state callback that closes all subscriptions leaves an idle client', async () => {
   for (const at of ['connecting', 'catching-up', 'live', 'waiting']) {
     for (const kinds of ['ws', 'sse']) {
       const net = new FakeNet()
@@ -81,16 +81,16 @@ test('who closes all that is subscribed when it is told of a state leaves a clie
   }
 })
 
-/** A client whose functions do anything at any time, on connections that do so as well. */
+/** A client whose callbacks do anything at any time, on connections that do so as well. */
 class Wild {
   readonly net = new FakeNet()
   readonly clock = new ManualClock()
   readonly environment = new FakeEnvironment()
   readonly client: Client
   readonly subscriptions: Subscription[] = []
-  /** How often each was told to be closed. */
+  /** Number of `onClosed` calls of each subscription. */
   readonly closings: number[] = []
-  /** Nothing is done in them any more. */
+  /** The callbacks do nothing any more. */
   isCalm = false
   readonly #random: Random
 
@@ -160,7 +160,7 @@ class Wild {
   }
 }
 
-test('whatever users do when they are told something, nothing stays open and each end is told once', async (t) => {
+test('whatever users do in callbacks, nothing stays open and each end is reported once', async (t) => {
   const reported = reports(t)
   let meddled = 0
   for (let seed = 1; seed <= 300; seed++) {

@@ -11,10 +11,12 @@ export const stateText = (state: State) => {
   return state.name === 'closed' ? `closed ${state.reason.code}` : state.name
 }
 
-/** Until a shared request that was left at once is made anew, by these clients' randomness, ms. */
+/**
+ * Pause before a shared request left at once is sent again, with these clients' randomness, ms.
+ */
 export const tornMs = 125
 
-/** A client over transports that the test plays, and what it told. */
+/** A client over transports that the test plays, and what its subscriptions received. */
 export async function clientOf(options: Partial<ClientOptions> & { urls?: string[]; kinds?: string } = {}) {
   const net = new FakeNet()
   const clock = new ManualClock()
@@ -44,7 +46,7 @@ export async function clientOf(options: Partial<ClientOptions> & { urls?: string
   return { client, net, clock, environment, states, told, subscribe }
 }
 
-/** One that is connected and live. */
+/** A client that is connected and live. */
 export async function live(subjects: readonly string[], options: Parameters<typeof clientOf>[0] = {}) {
   const all = await clientOf(options)
   const subscriptions = subjects.map((subject) => all.subscribe(subject))

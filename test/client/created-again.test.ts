@@ -11,7 +11,7 @@ import { ManualClock } from '../model/clock.ts'
 import { TestGateway } from '../session/harness.ts'
 import { ModelNet } from './model-net.ts'
 
-/** In three partitions one each, in two both. */
+/** Hashed to partitions 0 and 2 of three, and to both of two. */
 const subjects = ['a.1', 'a.2', 'a.3', 'b.1', 'b.2']
 type Log = 'old' | 'new'
 
@@ -26,11 +26,14 @@ interface TrackedSubscription {
   readonly subject: string
   readonly items: Received[]
   readonly subscription: Subscription
-  /** It was there before the new log. */
+  /** It existed before the new log. */
   readonly wasThere: boolean
 }
 
-/** Two gateways, which learn one after the other that their stream was created again, and one SSE client that connects to either. */
+/**
+ * Two gateways, which notice one after the other that their stream was re-created, and an SSE
+ * client that connects to either.
+ */
 class World {
   readonly #partitions: Readonly<Record<Log, number>>
   readonly #gateways: readonly TestGateway[]
@@ -68,7 +71,7 @@ class World {
     this.#followed.push({ subject, items, subscription, wasThere: this.#log === 'old' })
   }
 
-  /** One event of each subject, for those gateways that read the present log. */
+  /** Publishes one event of each subject, on the gateways that read the present log. */
   publish(): void {
     for (const subject of subjects) {
       const log = this.#log
@@ -108,7 +111,7 @@ class World {
   }
 
   async ends(): Promise<void> {
-    // What was cut is noticed.
+    // The client notices the cut.
     await this.passes(100)
     const isLive = () => this.#followed.every(({ subscription }) => subscription.state.name === 'live')
     for (let i = 0; i < 50 && !isLive(); i++) await this.passes(200)
@@ -161,7 +164,7 @@ const acts = {
 } as const
 type Act = keyof typeof acts
 
-/** Each order of them once. */
+/** All permutations. */
 function orders(of: readonly Act[]): Act[][] {
   if (of.length === 0) return [[]]
   return [...new Set(of)].flatMap((first) => {
@@ -180,7 +183,7 @@ for (const [before, after] of [
   [2, 3],
   [3, 2],
 ] as const) {
-  test(`over SSE a stream that is created again, ${before} partitions before and ${after} now, is told before its events, in whatever order gateways learn of it`, async () => {
+  test(`over SSE a re-created stream, ${before} partitions before and ${after} now, is reported before its events, in whatever order gateways notice it`, async () => {
     const all = orders([first!, second!, other!, other!, before % 2 === 0 ? joins! : patternJoins!])
     for (const [i, order] of all.entries()) {
       if (order.indexOf(second!) < order.indexOf(first!)) continue
@@ -193,7 +196,7 @@ for (const [before, after] of [
       world.publish()
       for (const act of order) {
         acts[act](world)
-        // Some of what it brings about has come before the next one, or all of it.
+        // Some effects of the step have arrived before the next one, or all of them.
         await world.passes([4, 300][(i >> 1) % 2]!)
         world.publish()
       }

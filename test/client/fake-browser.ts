@@ -2,21 +2,21 @@ import type { TabChannel, TabMeeting } from '../../src/client/environment.ts'
 import type { WorkerLeaderOptions } from '../../src/client/worker-leader.ts'
 import { WorkerLifetime } from '../../src/client/worker-lifetime.ts'
 
-/** A browser's locks, channels and workers, each by its name. Messages keep their order. */
+/** A browser's locks, channels and workers by name. Messages keep their order. */
 export class FakeBrowser {
   readonly #waiting: Wish[] = []
   readonly #holders = new Map<string, Holder>()
   readonly #listeners = new Set<Listener>()
-  /** What was posted while all of it was frozen. */
+  /** Messages posted while the browser was frozen. */
   readonly posted: (() => void)[] = []
   #frozen = false
-  /** How workers run: how they see the world, and how they reach gateways. undefined = the browser has none. */
+  /** The environment and transports of workers; undefined = the browser has no SharedWorker. */
   workers: Omit<WorkerLeaderOptions, 'meeting'> | undefined
-  /** What comes of a script that is asked for. */
+  /** The result of loading a script. */
   script: 'runs' | 'is missing' | 'is still loading' = 'runs'
   readonly #workers = new Map<string, FakeWorker>()
 
-  /** The whole of it: channels only, locks go on. */
+  /** Freezes the whole browser: channels only, locks continue. */
   set frozen(frozen: boolean) {
     this.#frozen = frozen
     if (!frozen) for (const deliver of this.posted.splice(0)) deliver()
@@ -38,7 +38,7 @@ export class FakeBrowser {
     }
   }
 
-  /** As a Web Lock is stolen: who held it hears of it later. */
+  /** Steals a lock as Web Locks do: the previous holder hears of it later. */
   steal(wish: Wish): () => void {
     const before = this.#holders.get(wish.name)
     const { tab } = before?.wish ?? wish
@@ -72,7 +72,7 @@ export class FakeBrowser {
     return { post, work: start, close }
   }
 
-  /** Of this script and name, where it runs already or can be started. */
+  /** Returns the worker of this script and name, and starts it if needed. */
   worker(name: string, failed: () => void): FakeWorker | undefined {
     if (this.workers === undefined) throw new ReferenceError('SharedWorker is not defined')
     const known = this.#workers.get(name)
@@ -87,12 +87,14 @@ export class FakeBrowser {
     return worker
   }
 
-  /** Scripts have come that were still loading. */
+  /** Loads the scripts that are still loading. */
   load(): void {
     for (const { tab } of this.#workers.values()) tab.frozen = false
   }
 
-  /** All workers are gone, as when their process dies: they say nothing, and their locks are free. */
+  /**
+   * Ends all workers, as when their process dies: they post nothing more, and release their locks.
+   */
   killWorkers(): void {
     for (const worker of this.#workers.values()) {
       worker.tab.isGone = true
@@ -147,16 +149,16 @@ export class FakeTab implements TabMeeting {
   readonly #browser: FakeBrowser
   readonly #held: (() => void)[] = []
   #frozen = false
-  /** Its process has ended: it says nothing more. */
+  /** Its process has ended: it posts nothing more. */
   isGone = false
-  /** What it holds, as far as it knows, or wants to hold. */
+  /** The locks that it believes to hold, or requests. */
   readonly leads = new Set<object>()
 
   constructor(browser: FakeBrowser) {
     this.#browser = browser
   }
 
-  /** It hears nothing, and holds its lock. What was posted to it comes once it is thawed. */
+  /** A frozen tab receives nothing and keeps its lock. Its messages arrive once it is thawed. */
   set frozen(frozen: boolean) {
     this.#frozen = frozen
     if (!frozen) for (const hear of this.#held.splice(0)) hear()
@@ -181,7 +183,7 @@ export class FakeTab implements TabMeeting {
   }
 }
 
-/** The script of src/client/worker.ts, as it runs. */
+/** Runs the logic of the script src/client/worker.ts. */
 class FakeWorker {
   readonly tab: FakeTab
   readonly #host: WorkerLifetime

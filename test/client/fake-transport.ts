@@ -23,7 +23,7 @@ export interface Opened {
   readonly transport: string
   readonly wishes: readonly SubscribeRequest[]
   readonly handlers: Handlers
-  /** What was asked on it later: wishes, refs that are not wanted any more, `check`. */
+  /** Later calls: subscriptions, unsubscribed refs, `check`. */
   readonly asked: unknown[]
   closed: boolean
 }
@@ -55,7 +55,7 @@ export class FakeNet {
   }
 }
 
-/** A page that the test holds. */
+/** A page that the test controls. */
 export class FakeEnvironment implements Environment {
   isOnline = true
   readonly tabs: TabMeeting | undefined

@@ -14,8 +14,9 @@ import { FakeEnvironment } from './fake-transport.ts'
 import { ModelNet } from './model-net.ts'
 
 /**
- * Tabs of one browser, whose subjects never fall silent: subscriptions with `last` beside others, and whoever has the connection leaves again and
- * again: tabs close and freeze, workers come, take over from each other and from tabs, and die.
+ * Tabs of one browser, whose subjects never fall silent, some with `last`. The leader changes
+ * again and again: tabs close and freeze, workers start, take over from each other and from tabs,
+ * and die.
  */
 
 const subjects = ['a.1', 'a.2', 'b.1']
@@ -56,7 +57,7 @@ class World {
     return new World(await TestGateway.start(new ModelBroker('events', 2)), seed, ways)
   }
 
-  /** `worker`: whose script it names; '' = none. */
+  /** `worker`: URL of the script; '' = none. */
   open(worker = ''): void {
     const page = this.#browser.open()
     const client = new Client(['http://one.example'], {
@@ -106,7 +107,7 @@ class World {
     }
   }
 
-  /** While each subject has an event every 50 ms, which is more often than a poll takes. */
+  /** Publishes an event of each subject every 50 ms, more often than a poll takes. */
   async flow(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 50) {
       this.publish()
@@ -132,7 +133,10 @@ class World {
       .map(({ pattern, subscription }) => `${pattern}: ${JSON.stringify(subscription.state)}`)
   }
 
-  /** Each was given, of each of its subjects, all from its first event on, once and in order. */
+  /**
+   * Checks that each tab received all events of its subjects from its first one on, once and in
+   * order.
+   */
   check(): void {
     for (const { pattern, items } of this.tabs.flatMap(({ followed }) => followed)) {
       const gaps = items.filter((item) => item.kind === 'gap')
@@ -154,12 +158,12 @@ const ways: Record<string, readonly TransportName[]> = {
   'whatever works': ['websocket', 'sse', 'poll'],
 }
 
-/** What tabs name as the script of their worker. */
+/** The URL of the worker's script. */
 const scripts = { 'no worker': [''], 'a worker': ['/worker.js', '/worker.js', '/newer.js', ''] }
 
 for (const [name, transports] of Object.entries(ways)) {
   for (const [by, workers] of Object.entries(scripts)) {
-    test(`over ${name}, with ${by}, tabs are live while events flow, and have each once, whoever comes and goes`, async () => {
+    test(`over ${name}, with ${by}, tabs are live while events flow, and receive each event once, whichever tabs come and go`, async () => {
       for (let seed = 1; seed <= 3; seed++) {
         const world = await World.start(seed, transports)
         world.publish()
@@ -172,7 +176,7 @@ for (const [name, transports] of Object.entries(ways)) {
             () => {
               if (world.tabs.length < 4) world.open(world.pick(workers))
             },
-            // The oldest one has the connection, where no worker has it.
+            // The oldest tab leads, unless a worker does.
             () => {
               if (world.tabs.length > 1) void world.tabs.shift()!.client.close()
             },

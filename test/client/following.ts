@@ -16,7 +16,7 @@ export const at = (offset: number, partition = 0, own = log, generation = 0): Po
 })
 export const token = (...positions: Position[]) => encodeToken(positions)
 
-/** As a WebSocket has it. */
+/** A delivery as on a WebSocket. */
 export function delivery(subject: string, offset: number, partition = 0): Delivery {
   const event = makeEvent({ subject })
   return { kind: 'delivery', after: token(at(offset + 1, partition)), partition, offset, event }
@@ -28,7 +28,7 @@ export function gap(fields: Partial<Gap> & Pick<Gap, 'reason' | 'after'>): Gap {
 
 const behind = ({ after, stream }: Delivery) => (stream === undefined ? decodeToken(after)[0] : undefined)
 
-/** As a WebSocket serves it, which says in each frame whom that is for. */
+/** Serves a subscription as a WebSocket does: frames have refs. */
 function overSeparate(followed: TrackedSubscription) {
   const service = new SeparateService(followed)
   return {
@@ -41,7 +41,7 @@ function overSeparate(followed: TrackedSubscription) {
   }
 }
 
-/** As SSE and long-poll serve it, beside others or alone. */
+/** Serves a subscription as SSE and long-poll do, beside others or alone. */
 function overShared(followed: TrackedSubscription) {
   let left = false
   const leave = () => {
@@ -58,7 +58,7 @@ function overShared(followed: TrackedSubscription) {
   }
 }
 
-/** A subscription and what it told. */
+/** A subscription and what its sink received. */
 export function following(subject: string, ...start: Position[]) {
   const told: unknown[] = []
   let room = true

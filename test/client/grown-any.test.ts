@@ -10,7 +10,10 @@ import { ManualClock } from '../model/clock.ts'
 import { TestGateway } from '../session/harness.ts'
 import { ModelNet } from './model-net.ts'
 
-/** What a subject of a route by any is told over a WebSocket when its stream grows, where its connection is lost after so many items. */
+/**
+ * Returns what a subject of a route with `by: any` receives over a WebSocket when its stream grows
+ * and its connection is lost after `cutAfter` items.
+ */
 async function grown(partitions: number, cutAfter: number): Promise<Received[]> {
   const broker = new ModelBroker('events', 1)
   const gateway = await TestGateway.start(broker, {}, { by: 'any' })
@@ -18,7 +21,7 @@ async function grown(partitions: number, cutAfter: number): Promise<Received[]> 
   const random = seededRandom(cutAfter + 1)
   const net = new ModelNet(gateway, clock, random)
   const items: Received[] = []
-  // What is on its way at the cut does not arrive.
+  // Data in transit at the cut does not arrive.
   let lost = 0
   const { name, separate, open } = net.transport('websocket')
   const cutting: Open = (url, wishes, handlers, ...rest) => {
@@ -56,7 +59,7 @@ async function grown(partitions: number, cutAfter: number): Promise<Received[]> 
 const told = (items: readonly Received[]) =>
   items.map((item) => (item.kind === 'event' ? item.text() : `${item.reason} ${item.partition}`))
 
-test('a subject in all partitions is told of each new one, and given all of it once, wherever its connection is lost', async () => {
+test('a subject in all partitions receives a gap of each new one, and all of its events once, wherever its connection is lost', async () => {
   for (let cutAfter = 0; cutAfter <= 9; cutAfter++) {
     const items = await grown(3, cutAfter)
     const texts = told(items)

@@ -54,20 +54,22 @@ interface Published {
   readonly text: string
 }
 
-/** What one subscriber was given over all that happened, the end of its program included. */
+/** What one subscriber received in the whole history, across restarts of its program. */
 class Subscriber {
   readonly interest: string
   readonly after: string
   readonly key: string
   subscription!: Subscription
   readonly slow: boolean
-  /** From where on it is owed events, by partition; undefined while it may start anywhere. */
+  /**
+   * First offset in each partition that it must receive; undefined while it may start anywhere.
+   */
   since: number[] | undefined
   items: Received[] = []
-  /** How many items it had handled when its position was stored. */
+  /** Number of items handled when its position was stored. */
   stored = 0
   #inHand = false
-  /** Settles the item in hand of a slow one. */
+  /** Settles the item in hand of a slow subscriber. */
   release: (() => void) | undefined
 
   constructor(interest: string, after: string, key: string, slow: boolean) {
@@ -102,17 +104,17 @@ class Subscriber {
     this.stored = this.items.length - (this.#inHand ? 1 : 0)
   }
 
-  /** Its program has crashed: what its store does not know of was in vain. */
+  /** Its program has crashed: items that its store does not cover do not count. */
   forget(store: PositionStore): void {
     const token = store.load(this.key) as string | undefined
     const positions = token === undefined ? undefined : decodeToken(token)
-    // It starts as if it had never been.
+    // Without a stored position it starts from the beginning of its life.
     if (positions === undefined) this.since = undefined
     const covered = this.items.slice(0, this.stored)
-    // Over SSE the positions of several partitions come later than the events: those come again.
+    // Over SSE the positions of several partitions come later than the events, which arrive again.
     const isStored = (item: Received, index: number) => {
       const own = positions?.find(({ partition }) => partition === item.partition)
-      // What stands behind a later gap is stored with it, whatever the offsets.
+      // A later gap in the partition stores the position after it, whatever the offsets.
       const later = covered.slice(index + 1).some((each) => each.kind === 'gap' && each.partition === item.partition)
       return item.kind === 'gap' || (own !== undefined && (own.offset > item.offset || later))
     }
@@ -129,17 +131,23 @@ class World {
   client!: Client
   published: Published[] = []
   subscribers: Subscriber[] = []
-  /** First offsets that are still there. */
+  /** First retained offset of each partition. */
   readonly first = Array.from({ length: partitions }, () => 0)
-  /** Subscriptions so far. */
+  /** Number of subscriptions up to now. */
   subscribed = 0
   readonly #random
   readonly #ways: readonly TransportName[]
-  /** Of the program that has the client. */
+  /** State of the program that runs the client. */
   #life = { over: false }
-  /** A gateway knows of a rewritten log what it has seen: after its restart it would take old positions for good. */
+  /**
+   * A gateway knows a rewritten log only as it has seen it: after its restart it would accept old
+   * positions for good.
+   */
   rewritten = false
-  /** Some positions have no generation, behind holes and from before a gateway's restart: those can't be told from another history's. */
+  /**
+   * Some positions have no generation, after holes and from before a gateway's restart. They can't
+   * be told apart from another history's.
+   */
   unknown = false
   #count = 0
 
@@ -189,7 +197,10 @@ class World {
     this.published.push({ subject, partition: partition!, offset, text })
   }
 
-  /** A gateway lets a position wait that is ahead of its log, and takes it for good once the log has passed it. */
+  /**
+   * Publishes until the log has passed `head`: a gateway holds a position ahead of its log, and
+   * accepts it for good once the log has passed it.
+   */
   publishUpTo(partition: number, head: number): void {
     const subject = subjects.find(
       (each) => this.net.gateway.routing.place(each, () => partitions).partition === partition,
@@ -214,7 +225,7 @@ class World {
     this.net.gateway = await TestGateway.start(this.broker)
   }
 
-  /** The program ends without a word, and starts again. */
+  /** The program crashes and starts again. */
   crash(): void {
     this.#life.over = true
     void this.client.close()
@@ -249,7 +260,7 @@ class World {
 
   #tells({ partition, reason, from, to }: ReceivedGap, { partition: own, offset }: Published): boolean {
     if (partition !== own) return false
-    // It goes on at the new log's first offset, wherever that is by then.
+    // It resumes at the new log's first offset, wherever that is by then.
     if (reason === 'recreated' && offset < this.first[partition]!) return true
     return from <= offset && offset <= (to ?? from)
   }
@@ -345,7 +356,8 @@ async function apply(world: World, action: Step): Promise<void> {
     case 'rewrite': {
       const head = (await world.heads())[action.partition]!
       const from = Math.floor(head * action.share)
-      // Where all subscriptions share one position, one that is further on learns of it only if the others' positions tell.
+      // With one shared position, a subscription further ahead learns of a rewrite only if the
+      // others' positions reveal it.
       if (from === head || world.sharing || world.unknown) break
       broker.rewrite(action.partition, from)
       world.rewritten = true
@@ -366,7 +378,7 @@ async function apply(world: World, action: Step): Promise<void> {
       await world.time(action.ms)
   }
   for (const subscriber of subscribers) {
-    // From its first known position on everything is owed.
+    // From its first known position on, it must receive everything.
     if (subscriber.since === undefined && subscriber.subscription?.token !== undefined) {
       const positions = decodeToken(subscriber.subscription.token)
       subscriber.since = Array.from({ length: partitions }, (_, p) => {
@@ -377,7 +389,7 @@ async function apply(world: World, action: Step): Promise<void> {
   await world.time(2)
 }
 
-test('whatever breaks, each subscription is given each event once, in order, or is told', async () => {
+test('whatever breaks, each subscription receives each event once, in order, or a gap', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }),

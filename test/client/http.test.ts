@@ -10,7 +10,7 @@ import { transportsOf } from '../../src/client/transports.ts'
 import { ManualClock } from '../model/clock.ts'
 import { Recorder, until } from './recorder.ts'
 
-/** Server-sent events and long poll: the two transports over plain HTTP. */
+/** Server-sent events and long-poll: the two transports over plain HTTP. */
 
 const [openSse, openPoll] = transportsOf({ transports: ['sse', 'poll'] }).map(({ open }) => open) as [Open, Open]
 
@@ -52,7 +52,7 @@ const delivery = (offset: number, more = '') =>
 const error = (code: ErrorCode, retryAfterMs: number) =>
   JSON.stringify({ error: { code, message: 'no', retry: errors[code].retry, retryAfterMs } })
 
-test('a stream is asked for by subjects and token, and its events are told with their positions', async (t) => {
+test('a stream is requested with subjects and token, and its events arrive with their positions', async (t) => {
   const { request, response, recorder } = await connected(t, openSse)
   assert.equal(request.url, '/v1/sse?subject=a.*&subject=b&after=T0')
   response.writeHead(200, { 'content-type': 'text/event-stream' })
@@ -64,14 +64,14 @@ test('a stream is asked for by subjects and token, and its events are told with 
   assert.deepEqual(recorder.positions, ['T1', 'T2'])
 })
 
-test('a stream that ends is told with the pause that it asked for', async (t) => {
+test('the end of a stream is reported with the pause that it requested', async (t) => {
   const { response, recorder } = await connected(t, openSse)
   response.writeHead(200).end('retry: 2500\n\n')
   const refused = await recorder.ended
   assert.deepEqual([refused.retryAfterMs, refused.retry], [2500, 'later'])
 })
 
-test('a stream that ends with an error is told with it', async (t) => {
+test('the end of a stream after an error is reported with that error', async (t) => {
   const { response, recorder } = await connected(t, openSse)
   response
     .writeHead(200)
@@ -79,7 +79,7 @@ test('a stream that ends with an error is told with it', async (t) => {
   assert.deepEqual(await recorder.ended, { code: 'shutting_down', message: 'bye', retry: 'later', retryAfterMs: 700 })
 })
 
-test('a stream on which nothing comes is lost after ten seconds: a proxy may hold back all of it', async (t) => {
+test('a stream without data for ten seconds is lost: a proxy may hold back all of it', async (t) => {
   for (const isAnswered of [true, false]) {
     const { response, recorder, clock } = await connected(t, openSse)
     if (isAnswered) response.writeHead(200).flushHeaders()
@@ -90,7 +90,7 @@ test('a stream on which nothing comes is lost after ten seconds: a proxy may hol
   }
 })
 
-test('one large event may take as long as it takes, as long as bytes of it come', async (t) => {
+test('one large event may take any time, as long as bytes of it arrive', async (t) => {
   const heard = t.mock.method(Silence.prototype, 'heard')
   for (const [open, before, after] of [
     [openSse, 'data: ', '\n\n'],
@@ -111,7 +111,7 @@ test('one large event may take as long as it takes, as long as bytes of it come'
   }
 })
 
-test('a stream that says nothing for a minute is lost', async (t) => {
+test('a stream that is silent for a minute is lost', async (t) => {
   const { response, recorder, clock } = await connected(t, openSse)
   response.writeHead(200).write('event: live\ndata: {"ref":0}\n\n')
   await until('live', () => recorder.frames.length === 1)
@@ -124,7 +124,7 @@ test('a stream that says nothing for a minute is lost', async (t) => {
   assert.deepEqual(recorder.codes, ['lost'])
 })
 
-test('a stream may be as quiet as its gateway said that it would be', async (t) => {
+test('a stream may be as quiet as its gateway announced', async (t) => {
   const { response, recorder, clock } = await connected(t, openSse)
   response.writeHead(200).write('event: after\nid: T1\ndata: {"heartbeatMs":900000}\n\n')
   await until('opened', () => recorder.positions.length === 1)
@@ -134,14 +134,14 @@ test('a stream may be as quiet as its gateway said that it would be', async (t) 
   assert.deepEqual(recorder.codes, ['lost'])
 })
 
-test('a stream that can not be read is refused for good', async (t) => {
+test('an unreadable stream is refused for good', async (t) => {
   const { response, recorder } = await connected(t, openSse)
   response.writeHead(200).write('data: {"stream":\n\n')
   const refused = await recorder.ended
   assert.deepEqual([refused.code, refused.retry], ['bad_frame', 'no'])
 })
 
-test('polls follow one another, each behind the position of the last, and are live once an answer says so', async (t) => {
+test('each poll starts at the position of the previous one, and polls are live once an answer says so', async (t) => {
   const { asked, recorder } = await connected(t, openPoll)
   const reply = async (frames: string[], live: boolean, after: string) => {
     const { length } = asked
@@ -150,7 +150,7 @@ test('polls follow one another, each behind the position of the last, and are li
   }
   const framed = (offset: number) => `{"delivery":${delivery(offset, `,"after":"T${offset}"`)}}`
   await reply([framed(4), framed(5)], false, 'T5')
-  // The broker has not given yet what comes next.
+  // The broker has no next event yet.
   await reply([], false, 'T5')
   await reply([framed(6)], true, 'T7')
   await reply([], true, 'T7')
@@ -167,7 +167,7 @@ test('polls follow one another, each behind the position of the last, and are li
   assert.deepEqual(recorder.positions, ['T5', 'T5', 'T7', 'T7', 'T7'])
 })
 
-test("a poll's answer that is no gateway's is lost, and shown beside what was expected", async (t) => {
+test('an answer to a poll from anything but a gateway is lost, and shown beside what was expected', async (t) => {
   for (const body of ['{}', 'null', '[]', '{"frames":{}}', '<html>Sign in</html>', '']) {
     const { response, recorder } = await connected(t, openPoll)
     response.writeHead(200).end(body)
@@ -177,7 +177,7 @@ test("a poll's answer that is no gateway's is lost, and shown beside what was ex
   }
 })
 
-test('polls of one connection do not gather at one signal', async (t) => {
+test('the polls of one connection do not pile up on one signal', async (t) => {
   const signals = new Set<AbortSignal>()
   t.mock.method(globalThis, 'fetch', async (_: string, { signal }: RequestInit) => {
     if (signals.size === 3) await new Promise((_, reject) => signal!.addEventListener('abort', reject))
@@ -194,7 +194,7 @@ test('polls of one connection do not gather at one signal', async (t) => {
   assert.deepEqual(recorder.ends, [])
 })
 
-test('a poll that is not answered in time is lost', async (t) => {
+test('a poll without an answer in time is lost', async (t) => {
   const { recorder, clock } = await connected(t, openPoll)
   await clock.advance(39_999)
   assert.deepEqual(recorder.ends, [])
@@ -206,7 +206,7 @@ for (const [name, open] of [
   ['stream', openSse],
   ['poll', openPoll],
 ] as const) {
-  test(`a ${name} that is refused says why, and whether it is for ever`, async (t) => {
+  test(`a ${name} that is refused reports why, and whether for good`, async (t) => {
     const later = await connected(t, open)
     later.response.writeHead(503).end(error('overloaded', 1200))
     assert.deepEqual(await later.recorder.ended, {
@@ -220,7 +220,7 @@ for (const [name, open] of [
     assert.equal((await never.recorder.ended).retry, 'no')
   })
 
-  test(`a ${name} that a proxy answers is tried again where another answer is possible`, async (t) => {
+  test(`a ${name} that a proxy answers is retried where another answer is possible`, async (t) => {
     for (const [status, retry] of [
       [502, 'later'],
       [429, 'later'],
@@ -234,7 +234,7 @@ for (const [name, open] of [
     }
   })
 
-  test(`a ${name} takes an error in JSON that no gateway wrote for a proxy's`, async (t) => {
+  test(`a ${name} takes a JSON error that no gateway wrote for a proxy's`, async (t) => {
     for (const body of ['{"error":"no"}', '{"error":{"code":403,"message":"no"}}', '{"error":{}}', 'null', '[]']) {
       for (const [status, retry] of [
         [403, 'no'],
@@ -252,7 +252,7 @@ for (const [name, open] of [
     }
   })
 
-  test(`a ${name} waits as long as a proxy asks for in Retry-After, an hour at most`, async (t) => {
+  test(`a ${name} waits as long as a proxy requests in Retry-After, an hour at most`, async (t) => {
     const date = 'Tue, 01 Dec 2026 10:00:00 GMT'
     for (const [after, ms] of [
       ['8', 8000],
@@ -270,7 +270,7 @@ for (const [name, open] of [
     }
   })
 
-  test(`a ${name} whose connection is cut is lost, and says what the platform shows of it`, async (t) => {
+  test(`a ${name} whose connection is cut is lost, and reports what the platform shows`, async (t) => {
     const { response, recorder } = await connected(t, open)
     response.destroy()
     assert.equal((await recorder.ended).code, 'lost')
@@ -279,7 +279,7 @@ for (const [name, open] of [
     assert.match((await nobody.ended).message, /^no connection to http:\/\/127.0.0.1:1: .*(bad port|ECONNREFUSED)/)
   })
 
-  test(`nothing is told of a ${name} after close`, async (t) => {
+  test(`a ${name} calls back nothing after close`, async (t) => {
     const { request, recorder, connection } = await connected(t, open)
     connection.close()
     await once(request.socket, 'close')
@@ -287,15 +287,15 @@ for (const [name, open] of [
   })
 }
 
-/** As subscriptions without a position ask. */
+/** Requests of subscriptions without a position. */
 const lastOnes: SubscribeRequest[] = [{ ref: 1, subject: 'a', after: [], last: 5, policy: 'latest' }]
 
-test('a stream is asked for with `last` and `policy`', async (t) => {
+test('a stream is requested with `last` and `policy`', async (t) => {
   const { request } = await connected(t, openSse, lastOnes)
   assert.equal(request.url, '/v1/sse?subject=a&last=5&policy=latest')
 })
 
-test('the first poll asks with `last`, those behind it with their position', async (t) => {
+test('the first poll sends `last`, later ones send their position', async (t) => {
   const { asked, response } = await connected(t, openPoll, lastOnes)
   response.end('{"frames":[],"live":true,"after":"T1"}')
   await until('asked again', () => asked.length === 2)

@@ -17,7 +17,7 @@ function delivery(offset: number, size = 0): Delivery {
   return { kind: 'delivery', after: '', partition: 0, offset, event }
 }
 
-/** An inbox whose subscriber does as `handle` says. */
+/** An inbox whose consumer does as `handle` says. */
 function inboxOf(handle: (offset: number) => unknown, options: InboxOptions = { maxEvents: 4, maxBytes: 100_000 }) {
   const told: unknown[] = []
   const inbox: Inbox<unknown> = new Inbox(
@@ -40,7 +40,7 @@ function inboxOf(handle: (offset: number) => unknown, options: InboxOptions = { 
   return { inbox, told, stands, give }
 }
 
-/** Handlers that the test lets end, in order. */
+/** Handlers that the test settles, in order. */
 function slowly() {
   const waiting: PromiseWithResolvers<void>[] = []
   const handle = () => {
@@ -51,14 +51,14 @@ function slowly() {
   return { handle, waiting }
 }
 
-test('a subscriber without promises is given everything at once, and stands behind it', () => {
+test('a consumer without promises receives everything at once, and its position follows', () => {
   const { told, stands, give } = inboxOf(() => undefined)
   for (let offset = 0; offset < 10; offset++) assert.equal(give(offset), true)
   assert.deepEqual(told, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   assert.equal(stands(), 10)
 })
 
-test('the next item comes when the promise of the one before has settled, and only then it counts', async () => {
+test('the next item waits until the promise of the previous one has settled, and only then that one counts', async () => {
   const { handle, waiting } = slowly()
   const { inbox, told, stands, give } = inboxOf(handle)
   give(0)
@@ -75,7 +75,7 @@ test('the next item comes when the promise of the one before has settled, and on
   assert.deepEqual([told, stands()], [[0, 1, 'live'], 2])
 })
 
-test('it is not live by a mark from before the connection was lost', async () => {
+test('a `live` mark from before a lost connection has no effect', async () => {
   const { handle, waiting } = slowly()
   const { inbox, told, give } = inboxOf(handle)
   give(0)
@@ -90,7 +90,7 @@ test('it is not live by a mark from before the connection was lost', async () =>
   assert.deepEqual(told, [0, 1, 'live'])
 })
 
-test('a position that moves on its own waits for what stands before it', async () => {
+test('a position that moves without an event waits for the items before it', async () => {
   const { handle, waiting } = slowly()
   const { inbox, stands, give } = inboxOf(handle)
   inbox.moved(on(3))
@@ -104,7 +104,7 @@ test('a position that moves on its own waits for what stands before it', async (
   assert.equal(stands(), 4)
 })
 
-test('moves that wait come to the same as if each had been made when it came', async () => {
+test('waiting moves have the same result as if each had been applied at once', async () => {
   const [single, ...twice] = [
     [2, 1],
     [1, 1],
@@ -117,8 +117,8 @@ test('moves that wait come to the same as if each had been made when it came', a
     .chain(({ log, ...at }) =>
       fc.constantFrom(at.offset, -1).map((generation): Position => ({ ...log, ...at, generation })),
     )
-  // How many partitions a stream has is told with a position in it, here of the one that is never made anew: a place forgets with the
-  // last position in an incarnation how far that had grown.
+  // The number of partitions comes with a position in the stream, here of the one that is never
+  // re-created: a resume point forgets the number with the last position in an incarnation.
   const told = fc.oneof(
     at.map((position) => [position]),
     fc.tuple(at, fc.nat(3)).map(([position, count]) => {
@@ -165,10 +165,10 @@ test('moves that wait come to the same as if each had been made when it came', a
   )
 })
 
-test('it is full at its bound in number, and asks for more at a quarter of it', async () => {
+test('it is full at its bound of events, and takes more again at a quarter of it', async () => {
   const { handle, waiting } = slowly()
   const { told, give } = inboxOf(handle)
-  // One is in hand, four wait.
+  // One item is in hand, four wait.
   assert.deepEqual(
     [0, 1, 2, 3, 4].map((offset) => give(offset)),
     [true, true, true, true, false],
@@ -181,7 +181,7 @@ test('it is full at its bound in number, and asks for more at a quarter of it', 
   assert.deepEqual(told, [0, 1, 2, 3, 'room', 4])
 })
 
-test('it is full at its bound in bytes', () => {
+test('it is full at its bound of bytes', () => {
   const { give } = inboxOf(slowly().handle, { maxEvents: 100, maxBytes: 10_000 })
   assert.deepEqual(
     [0, 1, 2].map((offset) => give(offset, 6000)),
@@ -189,7 +189,7 @@ test('it is full at its bound in bytes', () => {
   )
 })
 
-test('what throws or rejects was not handled, and nothing follows it', async () => {
+test('an item whose handler throws or rejects was not handled, and nothing follows it', async () => {
   for (const handle of [
     () => {
       throw new Error('broken')
@@ -204,7 +204,7 @@ test('what throws or rejects was not handled, and nothing follows it', async () 
   }
 })
 
-test('once it is closed nothing is handed over, and what is in hand still counts', async () => {
+test('once closed it hands over nothing, and the item in hand still counts', async () => {
   const { handle, waiting } = slowly()
   const { inbox, told, stands, give } = inboxOf(handle)
   give(0)

@@ -13,12 +13,12 @@ import { TestGateway } from '../session/harness.ts'
 import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 import { ModelNet } from './model-net.ts'
 
-/** `last` and `policy` through the SDK: over a model network to real sessions, and as they are asked for. */
+/** `last` and `policy` in the SDK: over a model network to real sessions, and in its requests. */
 
 const ways: TransportName[] = ['websocket', 'sse', 'poll']
 const url = 'http://one.example'
 
-/** A gateway of one partition, and clients of it. */
+/** A gateway with one partition, and its clients. */
 async function site() {
   const gateway = await TestGateway.start(new ModelBroker('events', 1))
   const clock = new ManualClock()
@@ -45,7 +45,7 @@ async function site() {
 }
 
 for (const way of ways) {
-  test(`over ${way}, \`last\` brings the last events of each subject, then what comes`, async () => {
+  test(`over ${way}, \`last\` delivers the last events of each subject, then new ones`, async () => {
     const { gateway, time, clientOf } = await site()
     for (const text of ['1', '2', '3', '4']) gateway.publish(text === '4' ? 'a.rare' : 'a.often', text)
     gateway.publish('a.often', '5')
@@ -67,7 +67,7 @@ for (const way of ways) {
     await client.close()
   })
 
-  test(`over ${way}, \`last\` is for the first time: after a lost connection its own position counts`, async () => {
+  test(`over ${way}, \`last\` is for the first start: after a lost connection its own position takes precedence`, async () => {
     const { gateway, net, time, clientOf } = await site()
     for (const text of ['1', '2', '3']) gateway.publish('a', text)
     const { client, follow } = clientOf(way)
@@ -80,7 +80,7 @@ for (const way of ways) {
     await client.close()
   })
 
-  test(`over ${way}, \`latest\` gives who was behind the newest of each subject, and counts the others`, async () => {
+  test(`over ${way}, \`latest\` delivers the newest event of each subject to a client that was behind, and counts the others`, async () => {
     const { gateway, net, time, clientOf } = await site()
     const { client, follow } = clientOf(way)
     const [latest, other] = [follow('a.>', { policy: 'latest' }), follow('b', { policy: 'latest' })]
@@ -98,7 +98,7 @@ for (const way of ways) {
     await client.close()
   })
 
-  test(`over ${way}, events that are out of date or collapsed are told with their number`, async () => {
+  test(`over ${way}, expired or collapsed events are reported with their number`, async () => {
     const { gateway, net, time, clientOf } = await site()
     const { client, follow } = clientOf(way)
     const { told } = follow('a')
@@ -129,7 +129,7 @@ function played(kind: 'ws' | 'sse', store?: PositionStore) {
   return { net, clock, client, asked }
 }
 
-test('a subscriber that is full before the first position is known is asked for again from there', async () => {
+test('a subscription that is full before its first position is known is requested again from there', async () => {
   const { net, clock, client, asked } = played('sse')
   const handled = Promise.withResolvers<void>()
   client.subscribe('a', { last: 1000, onEvent: () => handled.promise, onGap() {} })
@@ -147,7 +147,7 @@ test('a subscriber that is full before the first position is known is asked for 
   await client.close()
 })
 
-test('`last` is asked for until a position is known, `policy` always', async () => {
+test('`last` is requested until a position is known, `policy` always', async () => {
   const { net, clock, client, asked } = played('ws')
   client.subscribe('a', { last: 2, policy: 'latest' })
   client.subscribe('b', { last: 3, policy: 'lossless' })
@@ -166,7 +166,7 @@ test('`last` is asked for until a position is known, `policy` always', async () 
   assert.deepEqual(asked(), [{ subject: 'a', after: [token(3)], policy: 'latest' }, first[1]])
 })
 
-test('a stored position counts, not `last`', async () => {
+test('a stored position takes precedence over `last`', async () => {
   const store = memoryStore()
   await store.save('known', token(9))
   const { clock, client, asked } = played('ws', store)
@@ -179,7 +179,7 @@ test('a stored position counts, not `last`', async () => {
   ])
 })
 
-test('where all share one request, those with the same `last` are asked for by themselves until they are live', async () => {
+test('in a shared request, subscriptions with the same `last` are requested separately until they are live', async () => {
   const { net, clock, client, asked } = played('sse')
   client.subscribe('a', { last: 2 })
   client.subscribe('b', { last: 2 })
@@ -201,7 +201,7 @@ test('where all share one request, those with the same `last` are asked for by t
   net.last.handlers.position(token(4))
 })
 
-test('over SSE, what takes the place of last events while the connection is lost is new, and what was left out is not', async () => {
+test('over SSE, events that replace last events during a lost connection are new, and those left out are not', async () => {
   const { net, clock, client, asked } = played('sse')
   const told: string[] = []
   client.subscribe('a', { last: 3, onEvent: ({ offset, id }) => void told.push(`${offset} ${id}`), onGap() {} })
@@ -224,7 +224,7 @@ test('over SSE, what takes the place of last events while the connection is lost
   await client.close()
 })
 
-test('where all share one request, it is for the `latest` only if all of them want that', async () => {
+test('a shared request has `policy: latest` only if all subscriptions have it', async () => {
   const { net, clock, client, asked } = played('sse')
   client.subscribe('a', { policy: 'latest', after: token(1) })
   client.subscribe('b', { policy: 'latest', after: token(1) })
@@ -243,7 +243,7 @@ test('where all share one request, it is for the `latest` only if all of them wa
   assert.equal(net.opened.length, 3)
 })
 
-test('what the gateway would refuse is refused at once', () => {
+test('the client refuses at once what the gateway would refuse', () => {
   const { client } = played('ws')
   for (const last of [0, -1, 1.5, 1001, Number.NaN]) {
     assert.throws(() => client.subscribe('a', { last }), { code: 'bad_request', message: /1 to 1000, got/ })

@@ -6,7 +6,7 @@ import { ManualClock, settled } from '../model/clock.ts'
 import { clientOf, live, stateText } from './clients.ts'
 import { delivery, FakeNet, refused, token } from './fake-transport.ts'
 
-test('one connection is opened for all that is subscribed together, each from its own start', async () => {
+test('one connection serves all subscriptions made together, each from its own start', async () => {
   const { net, clock, subscribe } = await clientOf()
   subscribe('a', ['earliest'])
   subscribe('b.*')
@@ -18,7 +18,7 @@ test('one connection is opened for all that is subscribed together, each from it
   ])
 })
 
-test('a subscription comes and goes on the connection that is there', async () => {
+test('a subscription joins and leaves on the existing connection', async () => {
   const { net, subscribe, subscriptions, told } = await live(['a'])
   subscribe('b', ['earliest'])
   subscriptions[0]!.close()
@@ -28,7 +28,7 @@ test('a subscription comes and goes on the connection that is there', async () =
   assert.equal(net.opened.length, 1)
 })
 
-test('each subscription is given what matches it, once, whoever else it is for', async () => {
+test('each subscription receives the events that match it, once, whichever others receive them', async () => {
   const { net, told } = await live(['a.b', 'a.*'])
   net.last.handlers.frame(delivery('a.b', 7))
   net.last.handlers.frame(delivery('a.c', 8))
@@ -36,7 +36,7 @@ test('each subscription is given what matches it, once, whoever else it is for',
   assert.deepEqual(told, { 'a.b': [7], 'a.*': [7, 8] })
 })
 
-test('a refusal for ever closes the client and all of its subscriptions', async () => {
+test('a refusal for good closes the client and all of its subscriptions', async () => {
   const { client, net, clock, told, states } = await live(['a', 'b'])
   net.last.handlers.closed(refused('too_many_errors', 0, 'no'))
   await clock.advance(100_000)
@@ -46,7 +46,7 @@ test('a refusal for ever closes the client and all of its subscriptions', async 
   assert.equal(net.opened.length, 1)
 })
 
-test('an error about one subscription ends that one, or has it wait by itself', async () => {
+test('an error about one subscription ends it, or lets it alone wait', async () => {
   const { net, clock, told, subscriptions } = await live(['a', 'b', 'c'])
   const error = { kind: 'error', message: '' } as const
   net.last.handlers.frame({ ...error, ref: 1, code: 'no_route', retry: 'no', retryAfterMs: 0 })
@@ -59,7 +59,7 @@ test('an error about one subscription ends that one, or has it wait by itself', 
   assert.equal(net.opened.length, 1)
 })
 
-test('a subscription that is closed while it waits by itself is not asked for again', async () => {
+test('a subscription closed while it waits alone is not requested again', async () => {
   const { net, clock, subscriptions } = await live(['a', 'b'])
   net.last.handlers.frame({
     kind: 'error',
@@ -74,7 +74,7 @@ test('a subscription that is closed while it waits by itself is not asked for ag
   assert.deepEqual(net.last.asked, [])
 })
 
-test('a connection that nobody uses is kept for the next subscription, and then closed', async () => {
+test('an unused connection is kept for the next subscription, and then closed', async () => {
   const { net, clock, subscribe, subscriptions, states } = await live(['a'])
   subscriptions[0]!.close()
   await clock.advance(4999)
@@ -84,7 +84,7 @@ test('a connection that nobody uses is kept for the next subscription, and then 
   assert.deepEqual([net.last.closed, states.at(-1)], [true, 'waiting idle'])
 })
 
-test('what can not be read ends a connection, and the client where the next one brings the same', async () => {
+test('unreadable input ends a connection, and the client if the next one delivers the same', async () => {
   const { net, clock, states, told } = await live(['a'])
   const nonsense = () => net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: 'nonsense' })
   nonsense()
@@ -99,7 +99,7 @@ test('what can not be read ends a connection, and the client where the next one 
   assert.deepEqual([net.last.closed, states.at(-1), told], [true, 'closed bad_token', { a: ['closed bad_token'] }])
 })
 
-test('over a shared connection, what can not be read ends only whose alone it is', async () => {
+test('over a shared connection, unreadable input ends only the subscription that receives it alone', async () => {
   const { net, clock, told, subscribe } = await clientOf({ kinds: 'sse' })
   subscribe('a', [token(3)])
   subscribe('b', [token(3)])
@@ -113,7 +113,7 @@ test('over a shared connection, what can not be read ends only whose alone it is
   assert.deepEqual([told, net.last.wishes.map(({ subject }) => subject)], [{ a: ['closed bad_token'], b: [] }, ['b']])
 })
 
-test('once it is closed, nothing is told and nothing is opened', async () => {
+test('a closed client calls back nothing and opens nothing', async () => {
   const { client, net, clock, told, subscribe } = await live(['a'])
   net.last.handlers.closed(refused('lost'))
   await client.close()
@@ -124,7 +124,7 @@ test('once it is closed, nothing is told and nothing is opened', async () => {
   assert.throws(() => subscribe('b'), { code: 'bad_request' })
 })
 
-test('who is told that it connects may close it, and nothing is opened', async () => {
+test('a callback for `connecting` may close the client, and nothing is opened', async () => {
   const net = new FakeNet()
   const clock = new ManualClock()
   const closing = async (ending: (client: Client, subscription: Subscription) => unknown) => {
@@ -141,7 +141,7 @@ test('who is told that it connects may close it, and nothing is opened', async (
   assert.equal(net.opened.length, 0)
 })
 
-test('who comes while it is told that it connects is served by that connection', async () => {
+test('a subscription made in the callback for `connecting` is served by that connection', async () => {
   const net = new FakeNet()
   const clock = new ManualClock()
   const client: Client = new Client(['http://one'], {
@@ -158,7 +158,7 @@ test('who comes while it is told that it connects is served by that connection',
   )
 })
 
-test('a subscription that was full before its position was known, and has room when it is, goes on', async () => {
+test('a subscription that was full before its position was known, and has drained when it is, continues', async () => {
   const net = new FakeNet()
   const clock = new ManualClock()
   const client = new Client(['http://one'], {
@@ -184,7 +184,7 @@ test('a subscription that was full before its position was known, and has room w
   assert.deepEqual([subscription.state.name, told], ['catching-up', [0, 1, 2, 3, 4]])
 })
 
-test('the states of a client say what it does', async () => {
+test('the states of a client describe what it does', async () => {
   const { net, clock, states } = await live(['a'])
   net.last.handlers.closed(refused('lost'))
   await clock.advance(125)

@@ -13,22 +13,25 @@ import { frameOfEvent, SseParser } from '../../src/wire/sse-parser.ts'
 import type { ManualClock } from '../model/clock.ts'
 import type { TestGateway } from '../session/harness.ts'
 
-/** How long a poll waits for events, ms. */
+/** Time that a poll waits for events, ms. */
 const pollMs = 250
-/** Frames of a poll's answer, at most. */
+/** Most frames in the answer to a poll. */
 const maxPollFrames = 4
 
 interface Serves {
   readonly sessions: Pick<Sessions, 'open'>
 }
 
-/** What lies between the SDK and real sessions, without sockets: latency, cuts, gateways that are down, transports that are blocked. */
+/**
+ * The network between the SDK and real sessions, without sockets: latency, cuts, gateways that are
+ * down, transports that are blocked.
+ */
 export class ModelNet<Gateway extends Serves = TestGateway> {
   readonly clock: ManualClock
   readonly #random: Random
   readonly #open = new Set<ModelConnection>()
   gateway: Gateway
-  /** Gateways that do not answer. */
+  /** URLs of gateways that do not answer. */
   readonly down = new Set<string>()
   readonly blocked = new Set<string>()
   opened = 0
@@ -52,7 +55,7 @@ export class ModelNet<Gateway extends Serves = TestGateway> {
     return { name, separate: name === 'websocket', open }
   }
 
-  /** ms of one way. */
+  /** Returns the latency of one direction, ms. */
   latency(): number {
     return 1 + Math.floor(this.#random.next() * 5)
   }
@@ -61,7 +64,7 @@ export class ModelNet<Gateway extends Serves = TestGateway> {
     return this.#random.next() < 0.5
   }
 
-  /** Connections to a gateway break; what is on the way is lost. */
+  /** Breaks the connections to a gateway, or all; data in transit is lost. */
   cut(url?: string): void {
     for (const connection of [...this.#open]) if (url === undefined || connection.url === url) connection.cut()
   }
@@ -70,7 +73,7 @@ export class ModelNet<Gateway extends Serves = TestGateway> {
     this.#open.delete(connection)
   }
 
-  /** Sockets take what they refused. */
+  /** Lets sockets accept frames again. */
   drain(room: number): void {
     for (const connection of this.#open) connection.drain(room)
   }
@@ -82,9 +85,9 @@ abstract class ModelConnection implements Connection {
   readonly url: string
   protected over = false
   #session: Session | undefined
-  /** Frames the socket takes. */
+  /** Number of frames that the socket accepts. */
   protected room = Number.POSITIVE_INFINITY
-  /** When the last message that is on its way arrives: none overtakes another. */
+  /** When the last message in transit arrives: none overtakes another. */
   #arrivesMs = 0
 
   constructor(net: ModelNet<Serves>, url: string, handlers: Handlers, reachable: boolean) {
@@ -105,7 +108,7 @@ abstract class ModelConnection implements Connection {
     return this.#session
   }
 
-  /** Towards the client. */
+  /** Runs a task after the latency towards the client. */
   protected later(task: () => void): void {
     const now = this.net.clock.monotonicMs()
     this.#arrivesMs = Math.max(this.#arrivesMs, now + this.net.latency())

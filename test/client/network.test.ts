@@ -4,7 +4,7 @@ import { connect } from '../../src/client/client.ts'
 import { type TransportName, transportNames } from '../../src/client/transports.ts'
 import { ManualClock, settled } from '../model/clock.ts'
 
-/** What a client asks its network for, where the network is the caller's own. */
+/** Requests of a client over the caller's own network functions. */
 
 interface Asked {
   readonly url: string
@@ -12,7 +12,7 @@ interface Asked {
   readonly subprotocol?: string
 }
 
-/** Answers nothing. */
+/** Never answers. */
 function ownNetwork() {
   const asked: Asked[] = []
   const silent = class {
@@ -32,7 +32,7 @@ function ownNetwork() {
   }
 }
 
-/** What the first request over a transport is. */
+/** Returns the first request over a transport. */
 async function first(
   url: string,
   transport: TransportName,
@@ -47,7 +47,7 @@ async function first(
   return network.asked[0]!
 }
 
-test("a gateway may be below a path, and is asked for over the caller's own fetch and WebSocket", async () => {
+test("a gateway may be below a path, and is requested over the caller's own fetch and WebSocket", async () => {
   for (const url of ['https://one/push', 'https://one/push/']) {
     const urls = []
     for (const transport of transportNames) urls.push((await first(url, transport)).url)
@@ -61,7 +61,7 @@ test("a gateway may be below a path, and is asked for over the caller's own fetc
   assert.equal((await first('http://one', 'websocket')).subprotocol, 'carillon.v1.json')
 })
 
-test('headers and credentials go with every HTTP request, beside those that it has', async () => {
+test('headers and credentials are added to every HTTP request', async () => {
   const options = { headers: { Authorization: 'Bearer x' }, credentials: 'include' } as const
   for (const [transport, own] of [
     ['sse', { accept: 'text/event-stream' }],
@@ -80,7 +80,7 @@ test('headers and credentials go with every HTTP request, beside those that it h
   assert.equal(init?.credentials, 'include')
 })
 
-test('clients of a list of gateways begin at each of them, in orders of their own, unless the order is to be kept', async () => {
+test('clients of a list of gateways start at each of them, in random orders, unless the order is to be kept', async () => {
   const urls = ['http://one', 'http://two', 'http://three']
   const orders = async (keepOrder: boolean) => {
     const found = new Set<string>()

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Effect, type LinkEvent, next, type Phase } from '../../src/client/phase.ts'
 
-/** Each phase, what may come in it, and what follows: the next phase, `=` for the same, and the effects. */
+/**
+ * The events of each phase, and their results: the next phase, `=` for the same, and the effects.
+ */
 const steps: Readonly<Record<Phase, string>> = {
   idle: `
     joined      waiting attempt
@@ -145,7 +147,7 @@ const eventSet: Readonly<Record<LinkEvent, true>> = {
 }
 const events = Object.keys(eventSet) as LinkEvent[]
 
-test('each phase knows what may come in it and what follows, and everything else is an error', () => {
+test('each phase accepts its events with the listed results, and every other event is an error', () => {
   for (const phase of phases.filter((each) => each !== 'closed')) {
     for (const event of events) {
       const step = expected.get(`${phase} ${event}`)
@@ -155,11 +157,11 @@ test('each phase knows what may come in it and what follows, and everything else
   }
 })
 
-test('what comes once it is closed changes nothing', () => {
+test('events after the end change nothing', () => {
   for (const event of events) assert.deepEqual(next('closed', event), ['closed'])
 })
 
-test('all that tells somebody comes last: who is told may call back, and finds the step done', () => {
+test('an effect with callbacks comes last: a callback may call back, and finds the step done', () => {
   const telling: ReadonlySet<Effect> = new Set([
     'choose',
     'backOff',
@@ -177,7 +179,7 @@ test('all that tells somebody comes last: who is told may call back, and finds t
   }
 })
 
-test('from each phase there is a way to every other one, and none but to close', () => {
+test('each phase leads to every other one, except the closed one', () => {
   const reached = (from: Phase): Set<Phase> => {
     const found = new Set([from])
     for (const phase of found) {

@@ -7,7 +7,7 @@ import { connect } from '../../src/client/client.ts'
 
 type Answer = readonly [status: number, body: unknown]
 
-/** A gateway that answers as the test says; what it was asked. */
+/** A gateway that answers as the test says, and the requests to it. */
 async function gateway(t: TestContext, ...answers: Answer[]) {
   const asked: { events: Record<string, unknown>[] }[] = []
   const server = createServer(async (request, response) => {
@@ -42,7 +42,7 @@ test('it publishes one event or several, and resolves with their positions', asy
   assert.equal(asked[1]!.events[1]!.base64, 'AQI=')
 })
 
-test('it tries again, elsewhere too, with the same id', async (t) => {
+test('it retries, at other gateways too, with the same id', async (t) => {
   const { url, asked } = await gateway(t, busy, [200, { results }])
   const client = connect(['http://127.0.0.1:1', url], { backoff, keepOrder: true })
   assert.deepEqual(await client.publish({ subject: 'a', text: 'x' }), results)
@@ -50,7 +50,7 @@ test('it tries again, elsewhere too, with the same id', async (t) => {
   assert.equal(asked[0]!.events[0]!.id, asked[1]!.events[0]!.id)
 })
 
-test("an answer that is no gateway's, such as a proxy's page of its own, publishes nothing", async (t) => {
+test("an answer from anything but a gateway, such as a proxy's own page, publishes nothing", async (t) => {
   const strange: Answer[] = [null, {}, [], 'hello', { results: {} }].map((body) => [200, body])
   const { url, asked } = await gateway(t, ...strange, [403, { error: 'forbidden' }])
   const client = connect(url, { backoff })
@@ -58,7 +58,7 @@ test("an answer that is no gateway's, such as a proxy's page of its own, publish
   assert.equal(asked.length, strange.length + 1)
 })
 
-test('what is wrong is refused at once, and what takes too long in the end', async (t) => {
+test('an invalid event is refused at once, and a timeout ends the attempts', async (t) => {
   const { url, asked } = await gateway(
     t,
     [400, { error: { code: 'bad_event', message: 'no subject' } }],
@@ -73,7 +73,7 @@ test('what is wrong is refused at once, and what takes too long in the end', asy
   })
 })
 
-test('a signal ends it', async (t) => {
+test('a signal ends the attempts', async (t) => {
   const { url } = await gateway(t, ...Array(500).fill(busy))
   const abort = new AbortController()
   const publishing = connect(url, { backoff: { firstMs: 5000, mostMs: 5000 } }).publish(
@@ -84,7 +84,7 @@ test('a signal ends it', async (t) => {
   await assert.rejects(publishing, /enough/)
 })
 
-test('a URL that is no gateway is refused', () => {
+test("a URL that is not a gateway's is refused", () => {
   for (const url of ['localhost:8080', 'ws://localhost', 'http://localhost/?a=b']) {
     assert.throws(() => connect(url), { code: 'bad_request' })
   }

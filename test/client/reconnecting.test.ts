@@ -5,7 +5,7 @@ import { delivery, refused, token } from './fake-transport.ts'
 
 const limits = { maxFrameBytes: 1, maxEventBytes: 1, maxSubjectBytes: 1, maxSubscriptions: 1 }
 
-test('after a loss it connects again by back-off, behind what each was given', async () => {
+test('after a loss it reconnects with back-off, at the positions that each subscription has reached', async () => {
   const { net, clock, states } = await live(['a', 'b'])
   net.last.handlers.frame(delivery('a', 7, [1]))
   net.last.handlers.closed(refused('lost'))
@@ -19,7 +19,7 @@ test('after a loss it connects again by back-off, behind what each was given', a
   )
 })
 
-test('it waits as long as the gateway asked for, whatever happens meanwhile', async () => {
+test('it waits as long as the gateway requested, whatever happens meanwhile', async () => {
   const { net, clock, environment, states } = await live(['a'])
   net.last.handlers.closed(refused('overloaded', 9000))
   assert.equal(states.at(-1), 'waiting overloaded 9125')
@@ -32,7 +32,7 @@ test('it waits as long as the gateway asked for, whatever happens meanwhile', as
 })
 
 for (const kinds of ['ws', 'sse']) {
-  test(`over ${kinds}, failures in a row wait longer, also of connections that served, until one has stood for 5 s`, async () => {
+  test(`over ${kinds}, consecutive failures wait longer, also of connections that served, until one has lasted 5 s`, async () => {
     const { net, clock, states, subscribe } = await clientOf({ kinds })
     subscribe('a', [token(3)])
     await clock.advance(0)
@@ -56,7 +56,7 @@ for (const kinds of ['ws', 'sse']) {
   })
 }
 
-test('each loss goes on to the next gateway', async () => {
+test('each loss moves to the next gateway', async () => {
   const { net, clock } = await live(['a'], { urls: ['http://one', 'http://two'] })
   for (let i = 0; i < 3; i++) {
     net.last.handlers.closed(refused('lost'))
@@ -68,7 +68,7 @@ test('each loss goes on to the next gateway', async () => {
   )
 })
 
-test('a transport that brings nothing three times is left for the next, and tried again beside it', async () => {
+test('three fruitless attempts move to the next transport, and the first one is tried again beside it', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'ws sse' })
   subscribe('a')
   await clock.advance(0)
@@ -92,7 +92,7 @@ test('a transport that brings nothing three times is left for the next, and trie
   assert.deepEqual(told, { a: [6] })
 })
 
-test('a better transport that does not answer is tried again after twice as long, and not sooner', async () => {
+test('a better transport without an answer is tried again after twice the time, not sooner', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse' })
   subscribe('a')
   await clock.advance(0)
@@ -103,7 +103,7 @@ test('a better transport that does not answer is tried again after twice as long
   net.last.handlers.position(token(4))
   await clock.advance(60_000)
   assert.equal(net.last.transport, 'sse')
-  // What is missed may be what the better one can't bring.
+  // The better transport might not deliver the missed events.
   net.last.handlers.frame({ kind: 'live', ref: 0 })
   for (const ms of [10_000, 20_000, 40_000]) {
     const before = net.opened.length
@@ -115,7 +115,7 @@ test('a better transport that does not answer is tried again after twice as long
   }
 })
 
-test('a transport that brings something is no reason to leave it; one that says only where it begins is', async () => {
+test('a transport that delivers something is kept; one that delivers only its start position is not', async () => {
   const welcome = { kind: 'welcome', gateway: 'g', version: '1', limits, heartbeatMs: 1, nowUs: 1 } as const
   const error = { kind: 'error', code: 'overloaded', message: '', retry: 'later', retryAfterMs: 0 } as const
   for (const frame of [
@@ -140,7 +140,7 @@ test('a transport that brings something is no reason to leave it; one that says 
   }
 })
 
-test('a transport over which nothing has come in 10 s of attempts is left for the next', async () => {
+test('attempts without data for 10 s move to the next transport', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse poll', urls: ['http://one'] })
   subscribe('a')
   await clock.advance(0)
@@ -154,7 +154,7 @@ test('a transport over which nothing has come in 10 s of attempts is left for th
   assert.equal(net.last.transport, 'poll')
 })
 
-test('a better transport that opens and brings nothing is tried ever more rarely', async () => {
+test('a better transport that opens and delivers nothing is tried less and less often', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'ws sse' })
   subscribe('a')
   await clock.advance(0)
@@ -181,7 +181,7 @@ test('a better transport that opens and brings nothing is tried ever more rarely
   }
 })
 
-test("a proxy's refusal is no gateway's while there is another way", async () => {
+test("a refusal by a proxy is not a gateway's while there is another way", async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse poll' })
   subscribe('a')
   await clock.advance(0)
@@ -197,7 +197,7 @@ test("a proxy's refusal is no gateway's while there is another way", async () =>
   assert.deepEqual([told, alone.told], [{ a: [] }, { a: ['closed http_404'] }])
 })
 
-test('a device that is offline is not kept trying, and connects when it is online', async () => {
+test('an offline device makes no attempts, and connects once it is online', async () => {
   const { net, clock, environment, states } = await live(['a'])
   environment.happens('offline')
   assert.deepEqual(net.last.asked, ['check'])
@@ -209,7 +209,7 @@ test('a device that is offline is not kept trying, and connects when it is onlin
   assert.equal(net.opened.length, 2)
 })
 
-test('a page that is seen again looks after its connection, or connects at once', async () => {
+test('a page that becomes visible again checks its connection, or connects at once', async () => {
   const { net, clock, environment } = await live(['a'])
   environment.happens('hidden')
   environment.happens('visible')
@@ -220,7 +220,7 @@ test('a page that is seen again looks after its connection, or connects at once'
   assert.equal(net.opened.length, 2)
 })
 
-test('a page that is hidden for as long as it was told lets go until it is seen', async () => {
+test('a page hidden for `hiddenMs` closes its connection until it is seen', async () => {
   const { net, clock, environment, states } = await live(['a'], { hiddenMs: 5000 })
   environment.happens('hidden')
   await clock.advance(5000)

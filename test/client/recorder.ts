@@ -1,11 +1,11 @@
 import type { Handlers, Refusal } from '../../src/client/connection.ts'
 import type { ServerFrame } from '../../src/wire/frames.ts'
 
-/** What a connection told, in order. */
+/** The callbacks of a connection, in order. */
 export class Recorder implements Handlers {
   readonly frames: ServerFrame[] = []
   readonly positions: string[] = []
-  /** One entry a call of `closed`: there may be one only. */
+  /** One entry for each call of `closed`; more than one is a fault. */
   readonly ends: Refusal[] = []
   readonly ended: Promise<Refusal>
   #end: (refused: Refusal) => void
@@ -38,10 +38,10 @@ export class Recorder implements Handlers {
   }
 }
 
-/** A busy host may take long: this is only to end a test that waits in vain. */
+/** Ends a test that waits in vain, with room for a busy host. */
 const patienceMs = 30_000
 
-/** Resolves once it holds; rejects after half a minute. */
+/** Resolves once the condition holds; rejects after half a minute. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
   for (const deadline = performance.now() + patienceMs; !holds(); ) {
     if (performance.now() > deadline) throw new Error(`not within ${patienceMs} ms: ${what}`)

@@ -5,7 +5,7 @@ import { makeEvent } from '../../src/wire/frames.ts'
 
 const event = (id: string) => makeEvent({ subject: 'a', id })
 
-test('what came before its position is known again by its offset and by what it was', () => {
+test('an event before its position is recognized by its offset and content', () => {
   const ahead = new SeenEvents()
   for (const offset of [3, 5]) ahead.took(offset, event(`e${offset}`))
   assert.deepEqual(
@@ -14,7 +14,7 @@ test('what came before its position is known again by its offset and by what it 
   )
 })
 
-test('another event under an offset that was there is new, and what was above it is known all the same', () => {
+test('another event under a known offset is new, and the events above it stay known', () => {
   const ahead = new SeenEvents()
   for (const offset of [3, 4, 5]) ahead.took(offset, event(`e${offset}`))
   assert.equal(ahead.has(4, event('other')), false)
@@ -24,20 +24,20 @@ test('another event under an offset that was there is new, and what was above it
   assert.equal(ahead.has(3, event('e3')), true)
 })
 
-test('below a position the offset alone counts', () => {
+test('below a position only the offset decides', () => {
   const ahead = new SeenEvents()
   ahead.took(3, event('e3'))
   ahead.passed(4)
   assert.equal(ahead.has(2, event('never seen')), true)
 })
 
-test('it remembers 2048 events, and takes what is older for known', () => {
+test('it remembers 2048 events, and takes older ones for known', () => {
   const ahead = new SeenEvents()
   for (let offset = 0; offset < 2049; offset++) ahead.took(offset, event(`e${offset}`))
   assert.deepEqual([ahead.has(0, event('other')), ahead.has(1, event('other'))], [true, false])
 })
 
-test('behind an event that took the place of another one a deletion is new, though it looks like the one before', () => {
+test('after an event that replaced another one, a deletion is new, though it looks like the one before', () => {
   const deletion = makeEvent({ subject: 'a', deleted: true })
   const ahead = new SeenEvents()
   ahead.took(4, event('e4'))
@@ -48,7 +48,7 @@ test('behind an event that took the place of another one a deletion is new, thou
   assert.deepEqual([ahead.has(5, deletion), ahead.has(6, event('e6'))], [false, true])
 })
 
-test('what lies between events that were all that was asked for is not new, until something else takes the place of one of them', () => {
+test('offsets between the only requested events are not new, until something else replaces one of these events', () => {
   const deletion = makeEvent({ subject: 'a', deleted: true })
   const ahead = new SeenEvents()
   for (const [offset, each] of [

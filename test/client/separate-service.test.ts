@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { growthPosition, logOf } from '../../src/wire/token.ts'
 import { at, delivery, following, gap, log, token } from './following.ts'
 
-test('a renewed position moves it on where it is live and known, and nowhere else', () => {
+test('a renewed position advances it where it is live and known, and nowhere else', () => {
   const { followed, separate } = following('a', at(3))
   separate.stands(at(7))
   assert.equal(followed.resumePoint.at(at(0))?.offset, 3, 'it is not live yet')
@@ -14,7 +14,7 @@ test('a renewed position moves it on where it is live and known, and nowhere els
   assert.deepEqual(followed.resumePoint.positions, [at(7)], 'never back')
 })
 
-test('events that name no ref are for it once it is live, and move it where they do not match', () => {
+test('events without refs are for it once it is live, and advance it where they do not match', () => {
   const { told, offsets, separate } = following('a', at(3))
   separate.delivery(delivery('a', 4))
   assert.equal(separate.becameLive(), 'live')
@@ -27,12 +27,12 @@ test('events that name no ref are for it once it is live, and move it where they
   assert.deepEqual(offsets(), [[0, 9]])
 })
 
-test('in several partitions, what named no ref before it was live is told then, in order, unless it came by name', () => {
+test('in several partitions, frames without refs from before `live` are delivered then, in order, unless they came with a ref', () => {
   const { told, take, separate } = following('a.*', at(0, 0), at(0, 1))
   separate.delivery(delivery('a.x', 10, 0))
   take(delivery('a.x', 4, 1))
   separate.delivery(delivery('a.x', 9, 1))
-  // Still behind in partition 1: its reader brings the ninth itself.
+  // Still behind in partition 1: its reader delivers offset 9 itself.
   take(delivery('a.x', 9, 1))
   separate.delivery(delivery('b.x', 11, 0))
   separate.delivery(delivery('a.x', 12, 0))
@@ -40,7 +40,7 @@ test('in several partitions, what named no ref before it was live is told then, 
   assert.deepEqual(told, [4, 9, 10, 12, 'live'])
 })
 
-test('a gap that named no ref before it was live is told then, where it stands below', () => {
+test('a gap without refs from before `live` is delivered then, where the position is below it', () => {
   const { told, take, separate } = following('a.*', at(0, 0), at(0, 1))
   separate.gap(gap({ reason: 'retention', after: token(at(8, 0)) }))
   take(delivery('a.x', 20, 1))
@@ -49,7 +49,7 @@ test('a gap that named no ref before it was live is told then, where it stands b
   assert.deepEqual(told, [20, 'retention', 'live'])
 })
 
-test('more than it can hold before it is live is asked for again', () => {
+test('more frames than it can hold before `live` are requested again', () => {
   const { followed, told, offsets, separate } = following('a.*', at(0, 0), at(0, 1))
   for (let offset = 0; offset < 300; offset++) separate.delivery(delivery('a.x', offset, 0))
   assert.equal(separate.becameLive(), 'again')
@@ -61,16 +61,16 @@ test('more than it can hold before it is live is asked for again', () => {
   assert.equal(followed.live, false)
 })
 
-/** More than is held, in partition 0, from the offset on. */
+/** More frames than it can hold, in partition 0, from the offset on. */
 function discard({ separate }: ReturnType<typeof following>, from: number): void {
   for (let offset = from; offset < from + 300; offset++) separate.delivery(delivery('a.x', offset))
 }
 
-/** What the main reader left out. */
+/** A gap for what the main reader left out. */
 const leftOut = (offset: number, partition = 0, own = log) =>
   gap({ reason: 'ttl', partition, from: offset, to: offset, after: token(at(offset + 1, partition, own, 1)) })
 
-test('what was discarded is not passed by what comes by name behind it', () => {
+test('a frame with a ref does not move the position past discarded frames', () => {
   const each = following('a.*', at(5, 0), at(0, 1))
   const { told, offsets, separate } = each
   separate.named(delivery('a.x', 5))
@@ -86,7 +86,7 @@ test('what was discarded is not passed by what comes by name behind it', () => {
   assert.equal(separate.becameLive(), 'again')
 })
 
-test('its own reader brings what was discarded by name, until it joins the main reader', () => {
+test('its own reader delivers discarded frames with the ref, until it joins the main reader', () => {
   const each = following('a.*', at(5, 0), at(0, 1))
   const { told, offsets, separate } = each
   discard(each, 100)
@@ -103,7 +103,7 @@ test('its own reader brings what was discarded by name, until it joins the main 
   ])
 })
 
-test('what lies below its place is not missing, also where a gap that was discarded begins there', () => {
+test('nothing below its position is missing, also where a discarded gap starts there', () => {
   const each = following('a.*', at(500, 0), at(0, 1))
   const { told, separate } = each
   discard(each, 100)
@@ -114,7 +114,7 @@ test('what lies below its place is not missing, also where a gap that was discar
   assert.deepEqual(told, [600, 'retention', 701])
 })
 
-test('after a discarded gap that leads back, nothing comes by name before that gap does', () => {
+test('after a discarded gap that leads back, no frame with a ref is taken before that gap', () => {
   for (const [reason, own] of [
     ['rewritten', log],
     ['recreated', logOf('events', 'second')],
@@ -133,7 +133,7 @@ test('after a discarded gap that leads back, nothing comes by name before that g
   }
 })
 
-test('after a gap that goes back, lower offsets are new again', () => {
+test('after a gap that leads back, lower offsets are new again', () => {
   const { told, offsets, separate } = following('a', at(0))
   separate.becameLive()
   separate.delivery(delivery('a', 9))
@@ -144,14 +144,14 @@ test('after a gap that goes back, lower offsets are new again', () => {
   assert.deepEqual(told, ['live', 9, 'rewritten', 5])
 })
 
-test('a re-created log replaces the positions of the one before', () => {
+test('a re-created log replaces the positions of the previous one', () => {
   const second = logOf('events', 'second')
   const { followed, separate } = following('a', at(50))
   separate.gapNamed(gap({ reason: 'recreated', from: 50, after: token(at(0, 0, second)) }))
   assert.deepEqual(followed.resumePoint.positions, [at(0, 0, second)])
 })
 
-test('one whose partitions changed is behind until it is told to be live again', () => {
+test('a subscription whose partitions changed is behind until it receives `live` again', () => {
   const { told, take, separate } = following('a.*', at(0, 0))
   separate.becameLive()
   separate.gapNamed(gap({ reason: 'repartitioned', from: 5, partition: 4, after: token(at(5, 4)) }))
@@ -162,7 +162,7 @@ test('one whose partitions changed is behind until it is told to be live again',
   assert.deepEqual(told, ['live', 'repartitioned', 6, 90, 3, 'live'])
 })
 
-test('what it is told by name lets go what named no ref below it', () => {
+test('a frame with a ref releases the held frames without refs below it', () => {
   const { told, separate } = following('a', at(3), at(0, 1))
   separate.delivery(delivery('a', 3))
   separate.delivery(delivery('a', 9))
@@ -172,7 +172,7 @@ test('what it is told by name lets go what named no ref below it', () => {
   assert.deepEqual(told, [3, 'ttl', 'live'], 'its own reader brings the ninth by name')
 })
 
-test('what it is told by name shows that what named no ref from there on was not for it', () => {
+test('a frame with a ref shows that held frames without refs from its offset on were not for it', () => {
   for (const byName of ['delivery', 'gap'] as const) {
     const { told, separate } = following('a', at(3), at(0, 1))
     separate.delivery(delivery('a', 9))
@@ -186,7 +186,7 @@ test('what it is told by name shows that what named no ref from there on was not
   }
 })
 
-test('a gap that named no ref and leads back to where it is told something by name comes before that', () => {
+test('a gap without refs that leads back to the offset of a frame with a ref is delivered before that frame', () => {
   for (const [reason, own] of [
     ['rewritten', log],
     ['recreated', logOf('events', 'second')],
@@ -201,7 +201,7 @@ test('a gap that named no ref and leads back to where it is told something by na
   }
 })
 
-test('what is held of a history that was rewritten does not stay its place once it is live', () => {
+test('held frames of a rewritten history do not set its position once it is live', () => {
   const { told, offsets, separate } = following('a', at(3), at(0, 1))
   separate.delivery(delivery('a', 9))
   separate.gap(gap({ reason: 'rewritten', from: 5, to: 9, after: token(at(5, 0, log, 1)) }))
@@ -213,7 +213,7 @@ test('what is held of a history that was rewritten does not stay its place once 
   ])
 })
 
-test('a gap of a reader that was further on does not carry it along', () => {
+test('a gap of a reader that was further ahead does not carry it along', () => {
   const { told, offsets, separate } = following('a', at(3), at(0, 1))
   separate.gap(gap({ reason: 'ttl', from: 4, to: 4, after: token(at(20)) }))
   separate.named(delivery('a', 7))
@@ -227,7 +227,7 @@ test('a gap of a reader that was further on does not carry it along', () => {
   assert.deepEqual(told, ['ttl', 7, 12, 'live'])
 })
 
-test('what names no ref is not for it in a partition that it has not been told of', () => {
+test('frames without refs are not for it in a partition without a position', () => {
   const { told, offsets, separate } = following('a', at(3))
   separate.becameLive()
   separate.gap(gap({ reason: 'rewritten', from: 0, to: 0, partition: 1, after: token(at(0, 1)) }))
@@ -235,7 +235,7 @@ test('what names no ref is not for it in a partition that it has not been told o
   assert.deepEqual([told, offsets()], [['live'], [[0, 3]]])
 })
 
-test('a gap that names no ref, of a partition that its subject has left, moves its place there forward only', () => {
+test('a gap without refs, in a partition that its subject has left, only advances its position there', () => {
   for (const reason of ['retention', 'budget', 'ttl', 'corrupt'] as const) {
     const { followed, told, separate } = following('a', at(4), at(0, 3))
     separate.becameLive()
@@ -249,7 +249,7 @@ test('a gap that names no ref, of a partition that its subject has left, moves i
   }
 })
 
-test('a gap that names no ref and leads to where it stands already, or further on, does not move it', () => {
+test('a gap without refs that leads to its position or beyond does not move it', () => {
   const fresh = logOf('events', 'second')
   for (const [back, own] of [
     [gap({ reason: 'rewritten', from: 7, to: 9, after: token(at(7)) }), at(4)],
@@ -262,7 +262,7 @@ test('a gap that names no ref and leads to where it stands already, or further o
   }
 })
 
-test('what is held of a log that is gone is not given behind the gap that tells of it', () => {
+test('held frames of a log that is gone are not delivered after the gap that reports its end', () => {
   const { told, separate } = following('a.*', at(0), at(0, 1))
   separate.delivery(delivery('a.x', 3))
   separate.delivery(delivery('a.y', 4, 1))
@@ -273,7 +273,7 @@ test('what is held of a log that is gone is not given behind the gap that tells 
   assert.deepEqual(told, ['recreated', 'rewritten', 'live'])
 })
 
-test('a subject knows of new partitions once it is given something behind their gaps, or is live, for it may be in several', () => {
+test('a subject knows new partitions once it receives something after their gaps, or is live, because it may be in several', () => {
   for (const next of ['an event', 'live'] as const) {
     const { followed, separate } = following('a', at(3), growthPosition(log, 2))
     const known = () => followed.resumePoint.counts.map(({ count }) => count)
@@ -288,7 +288,7 @@ test('a subject knows of new partitions once it is given something behind their 
   }
 })
 
-test('a pattern knows of new partitions once it is live again, whatever it is told of one of them, and was live or not', () => {
+test('a pattern knows new partitions once it is live again, whatever it receives in one of them, and whether it was live', () => {
   const fresh = logOf('events', 'second')
   for (const isLive of [false, true]) {
     for (const reason of ['recreated', 'repartitioned'] as const) {

@@ -15,14 +15,17 @@ import { infoOf, severalStreams } from '../model/several-streams.ts'
 import { quiet } from '../session/harness.ts'
 import { ModelNet } from './model-net.ts'
 
-/** Each pair shared the eight bits of the name that tokens of version 1 had. */
+/** The names of a pair have the same eight bits, which were all that tokens of version 1 had. */
 const pairs = [
   ['alarms', 'inventory'],
   ['audit', 'trades'],
 ] as const
 const transports: readonly TransportName[] = ['websocket', 'sse', 'poll']
 
-/** One gateway with a stream for each name, which has the subjects below the name, and the SDK on one transport. */
+/**
+ * One gateway with a stream for each name, which has the subjects below the name, and the SDK on
+ * one transport.
+ */
 class Site {
   readonly clock = new ManualClock()
   readonly brokers: Readonly<Record<string, ModelBroker>>
@@ -73,7 +76,7 @@ class Site {
     broker.end(0)
   }
 
-  /** What a subscription is told: events by subject, and gaps. */
+  /** What a subscription receives: events by subject, and gaps. */
   subscribe(subject: string, after: string | undefined) {
     const events: Record<string, number> = {}
     const gaps: string[] = []
@@ -98,8 +101,8 @@ class Site {
 }
 
 for (const transport of transports) {
-  test(`over ${transport} a pattern gets the events of all of its streams, whatever their names`, async () => {
-    // Over SSE more than the SDK knows again by what they were: below those the offset alone counts.
+  test(`over ${transport} a pattern receives the events of all of its streams, whatever their names`, async () => {
+    // Over SSE, more events than the SDK remembers: below those only the offset decides.
     const count = transport === 'sse' ? 2100 : 30
     for (const [one, other] of transport === 'sse' ? pairs.slice(0, 1) : pairs) {
       const site = new Site([one, other], transport)
@@ -122,7 +125,7 @@ for (const transport of transports) {
     }
   })
 
-  test(`over ${transport} a token of another stream is carried along, and says nothing of this one`, async () => {
+  test(`over ${transport} a token of another stream is carried along, and does not affect this one`, async () => {
     for (const [one, other] of pairs) {
       const site = new Site([one, other], transport)
       await site.serving.start()

@@ -5,7 +5,7 @@ import { settled } from '../model/clock.ts'
 import { clientOf, tornMs } from './clients.ts'
 import { delivery, refused, token } from './fake-transport.ts'
 
-test('where all share one position, they start together where they start alike', async () => {
+test('with one shared position, subscriptions with the same start begin together', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
   subscribe('a', ['earliest'])
   subscribe('b', ['earliest'])
@@ -19,7 +19,7 @@ test('where all share one position, they start together where they start alike',
   )
 })
 
-test('where all share one position, a new one finds its own first, then all go on from the lowest', async () => {
+test('with one shared position, a new subscription finds its own first, then all continue from the lowest', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
   subscribe('a')
   await clock.advance(0)
@@ -53,7 +53,7 @@ test('where all share one position, a new one finds its own first, then all go o
   assert.deepEqual(told, { a: [6, 8], 'a.b': [], b: [9] })
 })
 
-test('where all share one position, who stands there or further on in another history is asked for apart, to be told of it', async () => {
+test('with one shared position, a subscription at or past it in another history is requested separately, to receive the gap', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
   subscribe('a', [token(28, 0)])
   subscribe('b', [token(0, -1)])
@@ -83,7 +83,7 @@ test('where all share one position, who stands there or further on in another hi
 })
 
 for (const first of ['event', 'gap']) {
-  test(`where all share one position, a poll whose ${first} is of a later history than who stood further on carries that one nowhere`, async () => {
+  test(`with one shared position, a poll whose ${first} is of a later history does not move a subscription that was further ahead`, async () => {
     const { net, clock, subscribe, told } = await clientOf({ kinds: 'poll' })
     const asked = () => net.last.wishes.map(({ subject, after }) => [subject, after])
     const further = subscribe('a', [token(16, 0)])
@@ -125,7 +125,7 @@ const laterGap = {
   certain: true,
 } as const
 
-test('where all share one position, an SSE stream for who stood further on in an earlier history is kept until it has told the rewrite', async () => {
+test('with one shared position, an SSE stream for a subscription further ahead in an earlier history is kept until it has reported the rewrite', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
   const asked = () => net.last.wishes.map(({ subject }) => subject)
   subscribe('a', [token(16, 0)])
@@ -144,7 +144,7 @@ test('where all share one position, an SSE stream for who stood further on in an
 })
 
 for (const kinds of ['sse', 'poll'] as const) {
-  test(`where all share one position, a place of another history that no gateway has anything to say of does not keep the others from their events, ${kinds}`, async () => {
+  test(`with one shared position, a position of another history that no gateway reports on does not keep the others from their events, ${kinds}`, async () => {
     const { net, clock, subscribe, told } = await clientOf({ kinds })
     const asked = () => net.last.wishes.map(({ subject }) => subject)
     const carried = subscribe('a', [token(16, 0)])
@@ -169,7 +169,7 @@ for (const kinds of ['sse', 'poll'] as const) {
   })
 }
 
-test('where all share one position, who was told everything of another log than the gateway reads is asked for apart again', async () => {
+test('with one shared position, a subscription that is up to date with another log than the gateway reads is requested separately again', async () => {
   const { net, clock, subscribe } = await clientOf({ kinds: 'sse' })
   const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
   const at = (log: Log, offset: number) => ({ ...log, partition: 0, offset, generation: -1 })
@@ -203,7 +203,7 @@ test('where all share one position, who was told everything of another log than 
 })
 
 for (const first of ['event', 'gap']) {
-  test(`where all share one position, a poll whose first ${first} is of another log than they were told of carries nobody along`, async () => {
+  test(`with one shared position, a poll whose first ${first} is of another log than its subscriptions know moves none of them`, async () => {
     const { net, clock, subscribe, told } = await clientOf({ kinds: 'poll' })
     const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
     const at = (log: Log, partition: number, offset: number) => ({ ...log, partition, offset, generation: -1 })
@@ -237,7 +237,7 @@ for (const first of ['event', 'gap']) {
   })
 }
 
-test('where all share one position, and gateways that take turns read different logs, requests come apart until all are told together', async () => {
+test('with one shared position, and gateways that alternate and read different logs, requests are delayed until all are live together', async () => {
   const { net, clock, states, subscribe } = await clientOf({ kinds: 'sse' })
   const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
   const at = (log: Log, offset: number) => ({ ...log, partition: 0, offset, generation: -1 })
@@ -253,7 +253,7 @@ test('where all share one position, and gateways that take turns read different 
   await clock.advance(0)
   isTold(made, 3)
   await clock.advance(0)
-  /** Until the next request, once this one was left. */
+  /** Returns the time until the next request, once this one was left, ms. */
   const waitMs = async () => {
     const { length } = net.opened
     const sinceMs = clock.monotonicMs()
@@ -289,7 +289,7 @@ test('where all share one position, and gateways that take turns read different 
   assert.equal(await waitMs(), tornMs, 'all had been told together')
 })
 
-test('where all share one position, an SSE stream that would carry one into a new log is left also while as many others join', async () => {
+test('with one shared position, an SSE stream that would carry a subscription into a new log is left also while as many others join', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
   const [old, made] = [logOf('events', 'one'), logOf('events', 'two')]
   const stands = (log: Log, offset: number, generation = -1) =>
@@ -312,7 +312,7 @@ test('where all share one position, an SSE stream that would carry one into a ne
   assert.deepEqual([net.last.closed, told.a], [true, []])
 })
 
-test('where all share one position, a refused request is asked for one by one, and only who is at fault ends; if nobody is, who came last', async () => {
+test('with one shared position, a refused request is repeated for each alone, and only the one at fault ends; if there is none, the newest', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
   subscribe('a', [token(1)])
   subscribe('b', [token(1)])
@@ -332,14 +332,14 @@ test('where all share one position, a refused request is asked for one by one, a
   await clock.advance(0)
   assert.deepEqual(asked(), ['a', 'c'])
   assert.deepEqual(told, { a: [], b: ['closed no_route'], c: [] })
-  // Each is well by itself: together they are too many.
+  // Each succeeds alone: together they are too many.
   net.last.handlers.closed(refused('bad_request', 0, 'no'))
   await clock.advance(0)
   assert.deepEqual(told, { a: [], b: ['closed no_route'], c: ['closed bad_request'] })
   assert.deepEqual(asked(), ['a'])
 })
 
-test('where all share one position, what is left of a refused request for several is asked for alone, whoever was at fault', async () => {
+test('with one shared position, the rest of a refused request is requested alone, whichever was at fault', async () => {
   const { net, clock, subscribe, told } = await clientOf({ kinds: 'sse' })
   subscribe('a', [token(1)])
   const leaving = subscribe('b', [token(1)])
@@ -355,7 +355,7 @@ test('where all share one position, what is left of a refused request for severa
 })
 
 for (const leaves of ['is closed', 'has no room']) {
-  test(`where all share one position, no place of a subscription that ${leaves} passes to the one that is left`, async () => {
+  test(`with one shared position, no position of a subscription that ${leaves} passes to the one that is left`, async () => {
     const log = logOf('events', 'one')
     const after = (count: number, ...offsets: number[]) =>
       encodeToken([
@@ -392,7 +392,7 @@ for (const leaves of ['is closed', 'has no room']) {
   })
 }
 
-test('where all share one position, an inbox with less room than a stream has new partitions is told of all of them', async () => {
+test('with one shared position, an inbox with less room than a stream has new partitions receives the gaps of all of them', async () => {
   const log = logOf('events', 'one')
   const after = (count: number, ...partitions: number[]) =>
     encodeToken([

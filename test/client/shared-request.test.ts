@@ -30,7 +30,7 @@ function standing(subject: string, ...positions: Position[]): TrackedSubscriptio
 const asked = (sharing: SharedRequestPlanner, all: readonly TrackedSubscription[]) =>
   sharing.next(all).members.map(({ subject }) => subject)
 
-test('who stands in different histories of a partition is served apart, until each has been told', () => {
+test('subscriptions in different histories of a partition are served separately, until each has its gap', () => {
   const sharing = new SharedRequestPlanner()
   const [older, later] = [standing('a', at(5, 0)), standing('b', at(4, 1))]
   assert.deepEqual(asked(sharing, [older, later]), ['a'])
@@ -40,7 +40,7 @@ test('who stands in different histories of a partition is served apart, until ea
   assert.deepEqual(asked(sharing, [older, later]), ['a', 'b'], 'nobody has anything else to tell them')
 })
 
-test('who stands in different logs of a partition is served apart, though all know the same logs of the stream', () => {
+test('subscriptions in different logs of a partition are served separately, though all know the same logs of the stream', () => {
   const sharing = new SharedRequestPlanner()
   const later = logOf('events', 'second')
   const inLater = (offset: number, partition: number): Position => ({ ...at(offset, -1, partition), ...later })
@@ -52,13 +52,13 @@ test('who stands in different logs of a partition is served apart, though all kn
   assert.deepEqual(
     asked(sharing, [one, all]),
     ['>'],
-    'a gateway of the later log tells it that partition 1 was made anew',
+    'a gateway of the later log reports that partition 1 was re-created',
   )
   sharing.live([all])
   assert.deepEqual(asked(sharing, [one, all]), ['a', '>'])
 })
 
-test('who stands in one history is served together, from the lowest position of each partition', () => {
+test('subscriptions in one history are served together, from the lowest position of each partition', () => {
   const growth = growthPosition(log, 2)
   const all = [
     standing('a', at(5, 1), growth),

@@ -6,13 +6,13 @@ import { at, delivery, following, gap, log, token } from './following.ts'
 
 const [second, another] = [logOf('events', 'second'), logOf('others', 'first')]
 
-/** The log was made anew with three partitions, of which this one is told. */
+/** The gap of one partition after the log was re-created with three partitions. */
 function recreated(partition: number) {
   const after = token(at(1, partition, second), growthPosition(second, 3))
   return gap({ reason: 'recreated', partition, from: 4, after })
 }
 
-test('over SSE, what is below its position or was given before is not new', () => {
+test('over SSE, events below its position or received before are not new', () => {
   const { told, offsets, shared } = following('a.*', at(5, 0), at(0, 1))
   const sse = (offset: number, partition: number): Delivery => ({
     ...delivery('a.x', offset, partition),
@@ -21,7 +21,7 @@ test('over SSE, what is below its position or was given before is not new', () =
   })
   for (const each of [sse(4, 0), sse(7, 0), sse(7, 0), sse(1, 1), sse(8, 0)]) shared.delivery(each)
   assert.deepEqual(told, [7, 1, 8])
-  // The positions come by themselves, and may be of a reader that was further behind.
+  // Positions arrive separately, and may be of a reader that was further behind.
   shared.stands(at(3, 0), at(2, 1), at(9, 7))
   assert.deepEqual(offsets(), [
     [0, 5],
@@ -32,7 +32,7 @@ test('over SSE, what is below its position or was given before is not new', () =
   assert.deepEqual(told.slice(3), ['rewritten', 2])
 })
 
-test('what came over SSE without its position is not new over a WebSocket', () => {
+test('an event received over SSE before its position is not new over a WebSocket', () => {
   const { followed, told, take, shared } = following('a.*', at(5, 0), at(0, 1))
   shared.delivery({ ...delivery('a.x', 7), stream: 'events', after: '' })
   followed.disconnected()
@@ -42,10 +42,11 @@ test('what came over SSE without its position is not new over a WebSocket', () =
   assert.deepEqual(told, [7, 8])
 })
 
-test('a poll says its position after its events: until then the place does not name all partitions', () => {
+test('a poll sends its position after its events: until then the resume point does not have all partitions', () => {
   const { followed, told, shared } = following('a.*')
   shared.delivery(delivery('a.x', 4, 2))
-  // A new start would leave out what lies between; for partitions that its token does not name, the gateway tells a gap.
+  // A new start would leave out what is between; for partitions missing from its token, the
+  // gateway sends a gap.
   assert.deepEqual([followed.hasResumePoint, followed.request(1).after], [false, [token(at(5, 2))]])
   shared.stands(at(9, 0), at(0, 1), at(5, 2))
   assert.deepEqual(followed.request(1).after, [token(at(9, 0), at(0, 1), at(5, 2))])
@@ -53,7 +54,7 @@ test('a poll says its position after its events: until then the place does not n
   assert.deepEqual(told, [4])
 })
 
-test('over a shared connection a gap is told to those who stand before its end', () => {
+test('over a shared connection a gap goes to subscriptions before its end', () => {
   const { told, shared } = following('a', at(50))
   shared.gap(gap({ reason: 'retention', from: 2, to: 40, after: token(at(41)) }))
   assert.deepEqual(told, [])
@@ -62,7 +63,7 @@ test('over a shared connection a gap is told to those who stand before its end',
   assert.deepEqual(told, ['retention', 'unnamed'])
 })
 
-test('over a shared connection who stands further on in an earlier history leaves what would not tell it of the later one', () => {
+test('over a shared connection a subscription further ahead in an earlier history leaves a connection that would not report the later one', () => {
   const inLater = (offset: number) => token(at(offset, 0, log, 1))
   const leaves = (kind: 'gap' | 'delivery', offset: number, after: string) => {
     const { told, shared } = following('a', at(5))
@@ -81,7 +82,7 @@ test('over a shared connection who stands further on in an earlier history leave
   assert.deepEqual([shared.hasLeft(), told], [false, ['rewritten']], 'that tells it')
 })
 
-test('a gap by name below what came over SSE is told, for that may have been of another history, and brings nothing back', () => {
+test('a named gap below events received over SSE is delivered, since they may be of another history, and delivers nothing again', () => {
   const { told, take, separate, shared } = following('a', at(3))
   for (const offset of [3, 7]) shared.delivery({ ...delivery('a', offset), stream: 'events', after: '' })
   separate.gapNamed(gap({ reason: 'ttl', from: 5, to: 5, refs: [1], after: token(at(6)) }))
@@ -89,7 +90,7 @@ test('a gap by name below what came over SSE is told, for that may have been of 
   assert.deepEqual(told, [3, 7, 'ttl'])
 })
 
-test('over a shared connection who knows several incarnations is told of another number of partitions than in any of them', () => {
+test('over a shared connection a subscription that knows several incarnations receives the gap of a number of partitions that none of them has', () => {
   const [second, third] = [logOf('events', 'second'), logOf('events', 'third')]
   for (const [inLog, inSecond] of [
     [4, 3],
@@ -104,7 +105,7 @@ test('over a shared connection who knows several incarnations is told of another
   }
 })
 
-test('over a shared connection an event that came is not new where its place names several incarnations', () => {
+test('over a shared connection a known event is not new where the resume point has several incarnations', () => {
   const second = logOf('events', 'second')
   const { told, shared } = following('a', at(2))
   const event = { ...delivery('a', 2), stream: 'events', after: '' }
@@ -115,7 +116,7 @@ test('over a shared connection an event that came is not new where its place nam
   assert.deepEqual(told, [2, 3])
 })
 
-test('over a shared connection a log made anew with other partitions tells each of all of them', () => {
+test('over a shared connection a log re-created with other partitions reports each of them to each subscription', () => {
   const second = logOf('events', 'second')
   const { told, shared } = following('a', at(4, 2), growthPosition(log, 3))
   const recreated = (partition: number) => {
@@ -128,7 +129,7 @@ test('over a shared connection a log made anew with other partitions tells each 
   assert.deepEqual(told, ['recreated', 'recreated', 'collapsed'])
 })
 
-test('over a shared connection who does not know how many partitions a log had is told in each of the one that took its place', () => {
+test('over a shared connection a subscription that does not know the number of partitions of a log receives a gap in each one of its successor', () => {
   const recreated = gap({ reason: 'recreated', after: token(at(0, 0, second), growthPosition(second, 2)) })
   const { told, offsets, shared } = following('a', at(5, 2))
   shared.gap(recreated)
@@ -142,7 +143,7 @@ test('over a shared connection who does not know how many partitions a log had i
   assert.deepEqual(elsewhere.told, [], 'of a stream that it does not read it is told nothing')
 })
 
-test('over a shared connection a position of another stream takes nothing from what is known of a log that was made anew', () => {
+test('over a shared connection a position of another stream does not change what is known of a re-created log', () => {
   const stood = [at(4), growthPosition(log, 1), at(7, 0, another), growthPosition(another, 1)]
   const { told, offsets, shared } = following('*', ...stood)
   shared.gap(recreated(0))
@@ -157,7 +158,7 @@ test('over a shared connection a position of another stream takes nothing from w
   ])
 })
 
-test('over a shared connection a log made anew with as many partitions is told once, also where another stream says a position meanwhile', () => {
+test('over a shared connection a log re-created with as many partitions is reported once, also where another stream sends a position meanwhile', () => {
   const { told, shared } = following('*', at(4), growthPosition(log, 3), at(7, 0, another), growthPosition(another, 1))
   shared.gap(recreated(0))
   shared.stands(at(8, 0, another), growthPosition(another, 1), at(1, 0, second))
@@ -165,7 +166,7 @@ test('over a shared connection a log made anew with as many partitions is told o
   assert.deepEqual(told, ['recreated'])
 })
 
-test('what came over SSE while the stream was known by name only is not new over a WebSocket', () => {
+test('events received over SSE while the stream was known by name only are not new over a WebSocket', () => {
   const second = at(3, 0, logOf('events', 'second'))
   const { followed, told, take, shared } = following('a', at(9, 0), second)
   shared.delivery({ ...delivery('a', 4), stream: 'events', after: '' })
@@ -177,7 +178,7 @@ test('what came over SSE while the stream was known by name only is not new over
   assert.deepEqual(told, [4, 5])
 })
 
-test('over SSE what came of one incarnation says nothing of another', () => {
+test('over SSE, events of one incarnation do not affect another one', () => {
   const second = logOf('events', 'second')
   const { told, shared } = following('a', at(3))
   const recreated = (own: Log) => gap({ reason: 'recreated', from: 4, after: token(at(0, 0, own)) })
@@ -188,7 +189,7 @@ test('over SSE what came of one incarnation says nothing of another', () => {
   assert.deepEqual(told, [3, 'recreated', 'recreated', 3])
 })
 
-test('over a shared connection a gap in a partition of others is told to a subject that may be there by now', () => {
+test('over a shared connection a gap in a partition of others goes to a subject that may be there by now', () => {
   const expired = gap({ reason: 'ttl', partition: 1, from: 8, to: 8, n: 1, after: token(at(9, 1)) })
   const still = following('a', at(5))
   still.shared.gap(expired)
@@ -207,7 +208,7 @@ test('over a shared connection a gap in a partition of others is told to a subje
   ])
 })
 
-test('what came over SSE before its place named the partition is known once it does', () => {
+test('events received over SSE before the resume point has their partition are known once it does', () => {
   const { told, shared } = following('a', at(5))
   const event = { ...delivery('a', 7, 2), stream: 'events' }
   shared.delivery(event)
@@ -216,7 +217,7 @@ test('what came over SSE before its place named the partition is known once it d
   assert.deepEqual(told, [7])
 })
 
-test('over a shared connection a partition that brought events is a place of its own from then on', () => {
+test("over a shared connection a partition that has delivered events becomes the subscription's own", () => {
   const { offsets, shared } = following('a', at(5))
   shared.delivery({ ...delivery('a', 7, 2), stream: 'events' })
   shared.stands(at(5), at(4, 1), at(8, 2))
@@ -226,7 +227,7 @@ test('over a shared connection a partition that brought events is a place of its
   ])
 })
 
-test('what came of a log that is gone does not make the gap that tells of it old', () => {
+test('events of a log that is gone do not make the gap that reports its end old', () => {
   const { told, shared } = following('a', at(5))
   const fresh = logOf('events', 'second')
   shared.delivery({ ...delivery('a', 7, 1), stream: 'events' })
@@ -235,7 +236,7 @@ test('what came of a log that is gone does not make the gap that tells of it old
   assert.deepEqual(told, [7, 'recreated'])
 })
 
-test('until it is live, all positions of a connection that began at its start are its own', () => {
+test('until it is live, all positions of a connection that started without one are its own', () => {
   const { followed, told, offsets, shared } = following('a')
   followed.request(1)
   shared.stands()
@@ -261,7 +262,7 @@ test('until it is live, all positions of a connection that began at its start ar
   ])
 })
 
-test('it knows of new partitions once it is live in them, and tells them apart from positions', () => {
+test('it knows new partitions once it is live in them, and tells them apart from positions', () => {
   const { followed, offsets, separate, shared } = following('>', at(3), growthPosition(log, 2))
   const known = () => followed.resumePoint.counts.map(({ count }) => count)
   separate.becameLive()
@@ -292,7 +293,7 @@ test('it knows of new partitions once it is live in them, and tells them apart f
   )
 })
 
-test('over a shared connection who knows of fewer partitions is told, and goes back nowhere', () => {
+test('over a shared connection a subscription that knows fewer partitions receives the gap, and moves back nowhere', () => {
   const { told, offsets, shared } = following('a', at(3), at(5, 1), growthPosition(log, 2))
   const grown = (count: number) =>
     gap({ reason: 'repartitioned', partition: 1, after: token(at(0, 1), growthPosition(log, count)) })
@@ -310,7 +311,7 @@ test('over a shared connection who knows of fewer partitions is told, and goes b
   )
 })
 
-test('over a shared connection who was told that it may be in a partition is told once, however often connections say the same', () => {
+test('over a shared connection a subscription receives the gap of a partition once, however often connections repeat it', () => {
   const { told, shared } = following('a', at(3), at(5, 1), growthPosition(log, 2))
   const grown = (offset: number, partition: number, count = 4) =>
     gap({ reason: 'repartitioned', partition, after: token(at(offset, partition), growthPosition(log, count)) })
@@ -328,7 +329,7 @@ test('over a shared connection who was told that it may be in a partition is tol
 })
 
 for (const reason of ['repartitioned', 'unnamed', 'recreated'] as const) {
-  test(`over a shared connection a gap of another log is told to who stands in the old one, whatever its reason: ${reason}`, () => {
+  test(`over a shared connection a gap of another log goes to a subscription in the old one, whatever its reason: ${reason}`, () => {
     const second = logOf('events', 'second')
     const stood = [at(9, 1), growthPosition(log, 2), at(0, 0, second), growthPosition(second, 2)]
     const { told, offsets, shared } = following('a', ...stood)
@@ -343,7 +344,7 @@ for (const reason of ['repartitioned', 'unnamed', 'recreated'] as const) {
   })
 }
 
-test('what a tab has had is not new behind a repartitioned gap that moves nothing', () => {
+test('events that a tab has received are not new after a repartitioned gap that moves nothing', () => {
   const { told, separate, shared } = following('>', at(12, 2))
   const tab = (offset: number) =>
     shared.delivery({ ...delivery('a', offset, 2), after: token(at(12, 2)), stream: 'events' })
@@ -356,13 +357,14 @@ test('what a tab has had is not new behind a repartitioned gap that moves nothin
   assert.deepEqual(told, [12, 13, 'repartitioned', 14])
 })
 
-test('what came over SSE before is not new behind a repartitioned gap that goes on below it', () => {
+test('events received over SSE are not new after a repartitioned gap that ends below them', () => {
   const { told, offsets, shared } = following('>', at(0), at(18, 2), growthPosition(log, 3))
   const came = (...offsets: number[]) => {
     for (const offset of offsets) shared.delivery({ ...delivery('a', offset, 2), stream: 'events', after: '' })
   }
   came(18, 19, 20, 22)
-  // The next connection begins at the last position, and the stream grows on the way up.
+  // The next connection starts at the last position, and the stream grows before it reaches these
+  // events.
   came(18, 19)
   shared.gap(gap({ reason: 'repartitioned', partition: 2, after: token(at(20, 2), growthPosition(log, 4)) }))
   came(20, 21, 22, 23)
@@ -373,7 +375,7 @@ test('what came over SSE before is not new behind a repartitioned gap that goes 
   ])
 })
 
-test('what came over SSE before is not new over a WebSocket behind a repartitioned gap, unless that leads back', () => {
+test('events received over SSE are not new over a WebSocket after a repartitioned gap, unless that leads back', () => {
   const { told, separate, shared } = following('a', at(18, 2))
   const again = (offset: number) => separate.named(delivery('a', offset, 2))
   for (const offset of [18, 19]) shared.delivery({ ...delivery('a', offset, 2), stream: 'events', after: '' })

@@ -12,7 +12,7 @@ function watched(limitMs: number) {
   return { clock, told, silence }
 }
 
-test('silence is told once, when nothing was heard for the limit', async () => {
+test('silence is reported once, when nothing was heard for the limit', async () => {
   const { clock, told } = watched(100)
   await clock.advance(99)
   assert.deepEqual(told, [])
@@ -20,7 +20,7 @@ test('silence is told once, when nothing was heard for the limit', async () => {
   assert.deepEqual(told, [100])
 })
 
-test('whatever is heard starts the count anew', async () => {
+test('any data restarts the limit', async () => {
   const { clock, told, silence } = watched(100)
   await clock.advance(60)
   silence.heard()
@@ -40,7 +40,7 @@ test('a new limit replaces the old one', async () => {
   assert.deepEqual(told, [300])
 })
 
-test('nothing is told once it is stopped', async () => {
+test('nothing is reported after the stop', async () => {
   const { clock, told, silence } = watched(100)
   silence.stop()
   await clock.advance(1000)

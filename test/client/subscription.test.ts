@@ -15,14 +15,14 @@ function clientOf(options: Partial<ClientOptions> = {}) {
   return { client, net, clock, environment }
 }
 
-/** Its one subscription is live at offset 3. */
+/** A client with one subscription, live at offset 3. */
 async function connected({ net, clock }: ReturnType<typeof clientOf>): Promise<void> {
   await clock.advance(0)
   net.last.handlers.frame({ kind: 'subscribed', ref: 1, after: token(3) })
   net.last.handlers.frame({ kind: 'live', ref: 1 })
 }
 
-test('events and gaps are iterated in order, and one counts when the next is asked for', async () => {
+test('events and gaps are iterated in order, and each counts when the next one is requested', async () => {
   const all = clientOf()
   const subscription = all.client.subscribe('a')
   await connected(all)
@@ -42,7 +42,7 @@ test('events and gaps are iterated in order, and one counts when the next is ask
   assert.equal(subscription.token, token(10))
 })
 
-test('what the loop was left at is not taken for handled', async () => {
+test('the item at which the loop ended does not count as handled', async () => {
   const all = clientOf()
   const subscription = all.client.subscribe('a')
   await connected(all)
@@ -53,7 +53,7 @@ test('what the loop was left at is not taken for handled', async () => {
   assert.equal(subscription.state.name, 'closed')
 })
 
-test('a loop that waits ends when its subscription does: quietly by the caller, by a throw when it was refused', async () => {
+test('a waiting loop ends with its subscription: quietly after close, with a throw after a refusal', async () => {
   const all = clientOf()
   const quiet = all.client.subscribe('a')
   const waiting = quiet[Symbol.asyncIterator]().next()
@@ -74,7 +74,7 @@ test('a loop that waits ends when its subscription does: quietly by the caller, 
   assert.equal((await refusedOne.closed).code, 'no_route')
 })
 
-test('a subscriber that is slow is let go of, and goes on where it was when it has room', async () => {
+test('a slow subscription detaches, and resumes where it was once it has drained', async () => {
   const all = clientOf({ inbox: { maxEvents: 4, maxBytes: 1_000_000 } })
   const subscription = all.client.subscribe('a')
   await connected(all)
@@ -112,7 +112,7 @@ test('handlers are called one after the other, and one that fails ends its subsc
   assert.equal(subscription.token, token(4))
 })
 
-test('who asks for events is asked for gaps, and a wrong subject, token or key is refused at once', () => {
+test('`onEvent` requires `onGap`, and a wrong subject, token or key is refused at once', () => {
   const { client } = clientOf({ store: memoryStore() })
   const onEvent = () => {}
   assert.throws(() => client.subscribe('a', { onEvent } as never), { code: 'bad_request', message: /onGap/ })
@@ -140,7 +140,7 @@ test('a signal closes a subscription or the client', async () => {
   assert.equal(never.state.name, 'closed')
 })
 
-test('a stored position beats where the subscriber would start', async () => {
+test('a stored position takes precedence over `after`', async () => {
   const store = memoryStore()
   await store.save('mine', token(7))
   const all = clientOf({ store })
@@ -182,7 +182,7 @@ test('a key whose position is stored is free again once its subscription is clos
   assert.notEqual(second.state.name, 'closed')
 })
 
-test('a store with promises is waited for, one save at a time, and its failures are told', async () => {
+test('an asynchronous store saves one position at a time, and its failures are reported', async () => {
   const saves: string[] = []
   let fails = true
   let open = 0
@@ -210,7 +210,7 @@ test('a store with promises is waited for, one save at a time, and its failures 
   assert.deepEqual([saves, told], [[`a ${token(3)}`, `a ${token(6)}`], ['Error: disk full']])
 })
 
-test('what moves while a position is being stored is stored before the client is closed', async () => {
+test('a position that moves during a save is stored before the client is closed', async () => {
   const tokens = new Map<string, string>()
   const store: PositionStore = {
     load: () => undefined,
@@ -231,7 +231,7 @@ test('what moves while a position is being stored is stored before the client is
   assert.equal(tokens.get('a'), token(7))
 })
 
-test('where one position can not be stored the others are, and a subscription is disposed of only then', async () => {
+test('if one position fails to save, the others are stored, and only then a subscription is disposed of', async () => {
   const tokens = new Map<string, string>()
   const store: PositionStore = {
     load: () => undefined,
@@ -256,7 +256,7 @@ test('where one position can not be stored the others are, and a subscription is
   assert.deepEqual([told, tokens.get('b')], [['Error: too long'], token(7)])
 })
 
-test('a store that can not say where it was ends the subscription: to start elsewhere might lose something', async () => {
+test('a store that fails to load ends the subscription, because starting elsewhere could lose events', async () => {
   for (const load of [
     () => Promise.reject(new Error('gone')),
     () => {
@@ -290,7 +290,7 @@ test('states of a subscription come in order with its events', async () => {
   assert.deepEqual(told, ['connecting', 'catching-up', 3, 'live', 'waiting'])
 })
 
-test('items that are asked for before the ones before them are there come in order, and the last one is in hand', async () => {
+test('items requested before the previous ones arrive come in order, and the last one is in hand', async () => {
   const all = clientOf()
   const subscription = all.client.subscribe('a')
   await connected(all)
@@ -314,7 +314,7 @@ test('items that are asked for before the ones before them are there come in ord
   await items.return?.()
 })
 
-test('a byte order mark is text like any other, and none of JSON', async () => {
+test('a byte order mark is part of the text, but not of JSON', async () => {
   const { event, ...rest } = delivery('a', 5)
   const received = new ReceivedEvent({
     ...rest,
@@ -323,7 +323,7 @@ test('a byte order mark is text like any other, and none of JSON', async () => {
   assert.deepEqual([received.text(), received.json()], ['\ufeff{"open":true}', { open: true }])
 })
 
-test('an event gives its data as text and as JSON', async () => {
+test('an event returns its data as text and as JSON', async () => {
   const all = clientOf()
   const subscription = all.client.subscribe<{ open: boolean }>('a')
   await connected(all)

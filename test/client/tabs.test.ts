@@ -11,16 +11,16 @@ import { ManualClock, settled } from '../model/clock.ts'
 import { FakeBrowser } from './fake-browser.ts'
 import { delivery, FakeEnvironment, FakeNet, refused, token } from './fake-transport.ts'
 
-/** Of one partition, by who was told of so many. */
+/** A token of one partition, with the count that a gateway reports. */
 function withGrowth(offset: number, count: number): string {
   const position = decodeToken(token(offset))[0]!
   return encodeToken([position, growthPosition(position, count)])
 }
 
-/** The name under which tabs of these tests share. */
+/** The group of the tabs in these tests. */
 const group = JSON.stringify(['carillon', 'app', ['http://one'], null, null, null, null, null])
 
-/** Tabs of one browser; their one network. */
+/** Tabs of one browser and their network. */
 async function tabs(count: number, separate = true, hiddenMs = Number.POSITIVE_INFINITY) {
   const browser = new FakeBrowser()
   const net = new FakeNet()
@@ -60,7 +60,7 @@ async function live(net: FakeNet, clock: ManualClock, offset = 3): Promise<void>
   await settled()
 }
 
-test('all tabs follow over the connection of one', async () => {
+test('all tabs share the connection of one', async () => {
   const { all, net, clock } = await tabs(3)
   const subscriptions = all.map(({ follow }, i) => follow(i === 2 ? 'b' : 'a'))
   await live(net, clock)
@@ -79,7 +79,7 @@ test('all tabs follow over the connection of one', async () => {
   assert.equal(subscriptions[1]!.token, token(6))
 })
 
-test('gaps and refusals reach the tab that they are about', async () => {
+test('gaps and refusals reach the tab that they concern', async () => {
   const { all, net, clock } = await tabs(2)
   all[0]!.follow('a')
   const other = all[1]!.follow('b')
@@ -93,7 +93,7 @@ test('gaps and refusals reach the tab that they are about', async () => {
   assert.equal((await other.closed).code, 'no_route')
 })
 
-test('`last` and `policy` are asked for through the tab with the connection, and counts come back', async () => {
+test('`last` and `policy` go through the leader tab, and counts come back', async () => {
   const { all, net, clock } = await tabs(2)
   all[0]!.follow('a')
   const counts: unknown[] = []
@@ -111,7 +111,7 @@ test('`last` and `policy` are asked for through the tab with the connection, and
   assert.deepEqual(asked(), [{ ref: 1, subject: 'b', after: [token(8)], policy: 'latest' }])
 })
 
-test('when the tab with the connection closes, another one connects, and each goes on where it was', async () => {
+test('when the leader tab closes, another one connects, and each resumes where it was', async () => {
   const { all, net, clock } = await tabs(3)
   const [first, second, third] = all
   for (const { follow } of all) follow('a')
@@ -142,7 +142,7 @@ test('when the tab with the connection closes, another one connects, and each go
   )
 })
 
-test('a tab that closes takes its subscriptions with it', async () => {
+test('a tab that closes removes its subscriptions', async () => {
   const { all, net, clock } = await tabs(2)
   all[0]!.follow('a')
   all[1]!.follow('b')
@@ -152,7 +152,7 @@ test('a tab that closes takes its subscriptions with it', async () => {
   assert.deepEqual(net.last.asked.at(-1), 2)
 })
 
-test('tabs wait together while there is no connection, and go on together', async () => {
+test('tabs wait together while there is no connection, and continue together', async () => {
   const { all, net, clock } = await tabs(2)
   const [, other] = all.map(({ follow }) => follow('a'))
   await live(net, clock)
@@ -167,7 +167,7 @@ test('tabs wait together while there is no connection, and go on together', asyn
   assert.deepEqual([all[0]!.told, all[1]!.told], [[9], [9]])
 })
 
-test('a tab whose connection does not say positions with each event passes them on as they come', async () => {
+test('a leader whose connection does not send positions with each event passes them on as they arrive', async () => {
   const { all, net, clock } = await tabs(2, false)
   const [, other] = all.map(({ follow }) => follow('a'))
   for (let i = 0; i < 4; i++) await clock.advance(1)
@@ -181,7 +181,7 @@ test('a tab whose connection does not say positions with each event passes them 
   assert.deepEqual([all[1]!.told, other!.token, other!.state.name], [[5], token(8), 'live'])
 })
 
-test('a tab that takes nothing is let go of, and comes back behind what it had', async () => {
+test('a follower that takes nothing is dropped, and resumes after what it had', async () => {
   const { all, net, clock, browser } = await tabs(2)
   const [first, second] = all
   first!.follow('a')
@@ -193,13 +193,13 @@ test('a tab that takes nothing is let go of, and comes back behind what it had',
   assert.equal(net.last.asked.at(-1), 2)
   browser.frozen = false
   await settled()
-  // Three frames stood before them: the answer, where it starts, live.
+  // Three frames came before: the answer, its start, `live`.
   assert.equal(second!.told.length, 4093)
   await clock.advance(20_000)
   assert.deepEqual(net.last.asked.at(-1), { ref: 3, subject: 'b', after: [token(4096)] })
 })
 
-test('a tab that takes its events is served, however many they are', async () => {
+test('a follower that takes its events is served, however many they are', async () => {
   const { all, net, clock } = await tabs(2)
   const [first, second] = all
   first!.follow('a')
@@ -214,7 +214,7 @@ test('a tab that takes its events is served, however many they are', async () =>
   assert.deepEqual([second!.told.length, net.last.asked.length], [6000, asked])
 })
 
-test('a tab that was taken for gone is told so when it says a word', async () => {
+test('a follower that was dropped as gone learns it with its next message', async () => {
   const { all, net, clock, browser } = await tabs(1)
   all[0]!.follow('a')
   await live(net, clock)
@@ -234,7 +234,7 @@ test('a tab that was taken for gone is told so when it says a word', async () =>
   assert.deepEqual(await say('alive'), [nobody])
 })
 
-/** The tab with the connection closes; what the next connection is asked for. */
+/** Closes the leader tab. Returns the request on the next connection. */
 async function askedAfterHandOver({ all, net, clock }: Awaited<ReturnType<typeof tabs>>) {
   await all[0]!.client.close()
   await settled()
@@ -242,7 +242,7 @@ async function askedAfterHandOver({ all, net, clock }: Awaited<ReturnType<typeof
   return net.last.wishes.map(({ subject, after, last }) => ({ subject, after, last }))
 }
 
-test('a tab without events knows where it stands as soon as the shared connection says so, before it is live', async () => {
+test('a follower without events knows its position as soon as the shared connection sends it, before it is live', async () => {
   for (const start of [{}, { last: 2 }]) {
     const group = await tabs(2, false)
     const { all, net, clock } = group
@@ -254,7 +254,7 @@ test('a tab without events knows where it stands as soon as the shared connectio
   }
 })
 
-test('a tab whose first events have positions of their own goes on behind them when the tab with the connection closes', async () => {
+test('a follower whose first events have positions resumes after them when the leader tab closes', async () => {
   const group = await tabs(2, false)
   const { all, net, clock } = group
   all[1]!.follow('b', { last: 3 })
@@ -267,7 +267,7 @@ test('a tab whose first events have positions of their own goes on behind them w
   assert.deepEqual(await askedAfterHandOver(group), [{ subject: 'b', after: [token(9)], last: undefined }])
 })
 
-test('a tab that holds events goes on behind them, though nobody has said where it stands', async () => {
+test('a follower that holds events resumes after them, though nothing has reported its position', async () => {
   const group = await tabs(2, false)
   const { all, net, clock } = group
   all[1]!.follow('b')
@@ -277,7 +277,7 @@ test('a tab that holds events goes on behind them, though nobody has said where 
   assert.deepEqual(await askedAfterHandOver(group), [{ subject: 'b', after: [token(6)], last: undefined }])
 })
 
-test('a tab that can not keep up before it knows where it stands goes on behind what it took', async () => {
+test('a follower that can not keep up before it knows its position resumes after what it took', async () => {
   const { all, net, clock } = await tabs(2, false)
   let finish = () => {}
   const taken = new Promise<void>((resolve) => {
@@ -300,7 +300,7 @@ test('a tab that can not keep up before it knows where it stands goes on behind 
   assert.deepEqual(net.last.wishes[0]?.after, [token(5000)])
 })
 
-test('a quiet subscription of another tab stays near the head, in one message however often the gateway says where that is', async () => {
+test('a quiet subscription of a follower stays near the head, in one message however often the gateway sends the position', async () => {
   const { all, net, clock, browser } = await tabs(2)
   const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
   await live(net, clock)
@@ -318,7 +318,7 @@ test('a quiet subscription of another tab stays near the head, in one message ho
   assert.equal(heard.length, 8)
 })
 
-test('a tab with many quiet subscriptions hears where they stand as seldom as with one, however many events others have', async () => {
+test('a follower with many quiet subscriptions receives their positions as rarely as with one, however many events others have', async () => {
   const { all, net, clock, browser } = await tabs(2)
   const quiet = 600
   all[0]!.follow('a')
@@ -329,7 +329,8 @@ test('a tab with many quiet subscriptions hears where they stand as seldom as wi
   browser.frozen = true
   event()
   await clock.advance(21_000)
-  // Its sign of life is answered with a position for each of them. Meanwhile others have an event for every 50 messages.
+  // The answer to its sign of life is a position for each of them. Meanwhile others have an event
+  // for every 50 messages.
   let messages = 0
   for (
     let batch = browser.posted.splice(0);
@@ -345,7 +346,7 @@ test('a tab with many quiet subscriptions hears where they stand as seldom as wi
   assert.equal(Math.min(...offsets), 11)
 })
 
-test('over a shared connection, a quiet subscription of another tab stays near the head as well, live or not', async () => {
+test('over a shared connection, a quiet subscription of a follower stays near the head as well, live or not', async () => {
   for (const isLive of [false, true]) {
     const { all, net, clock } = await tabs(2, false)
     const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
@@ -360,7 +361,7 @@ test('over a shared connection, a quiet subscription of another tab stays near t
   }
 })
 
-test('the tab with the connection says where the others stand before it closes, and before it waits', async () => {
+test('the leader tab sends the positions of its followers before it closes, and before it waits', async () => {
   for (const closes of [true, false]) {
     const { all, net, clock } = await tabs(2)
     const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
@@ -373,7 +374,7 @@ test('the tab with the connection says where the others stand before it closes, 
   }
 })
 
-test('where a tab stands is never said ahead of what it was given', async () => {
+test('the position of a follower is never ahead of what it received', async () => {
   const { all, net, clock, browser } = await tabs(2)
   const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
   await live(net, clock)
@@ -393,7 +394,7 @@ test('where a tab stands is never said ahead of what it was given', async () => 
   ])
 })
 
-test('a tab with an event every few seconds is not taken for gone', async () => {
+test('a follower with an event every few seconds does not count as gone', async () => {
   const { all, net, clock } = await tabs(2)
   all.map(({ follow }) => follow('a'))
   await live(net, clock)
@@ -405,7 +406,7 @@ test('a tab with an event every few seconds is not taken for gone', async () => 
   assert.deepEqual(net.last.asked, [{ ref: 2, subject: 'a', after: [] }])
 })
 
-test('a gap that is told without moving the place moves that of the other tab no more', async () => {
+test('a gap that does not move the resume point of the leader does not move that of the follower', async () => {
   const { all, net, clock } = await tabs(2, false)
   const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
   for (let i = 0; i < 4; i++) await clock.advance(1)
@@ -424,7 +425,7 @@ test('a gap that is told without moving the place moves that of the other tab no
 })
 
 for (const reason of ['recreated', 'repartitioned'] as const) {
-  test(`over a shared connection, another tab knows how many partitions there are once all are told: ${reason}`, async () => {
+  test(`over a shared connection, a follower knows the number of partitions once all are reported: ${reason}`, async () => {
     const { all, net, clock } = await tabs(2, false)
     const guests = ['b', 'b.*'].map((subject) => all[1]!.follow(subject))
     for (let i = 0; i < 4; i++) await clock.advance(1)
@@ -452,7 +453,7 @@ for (const reason of ['recreated', 'repartitioned'] as const) {
   })
 }
 
-test('a subject of another tab knows of new partitions once the tab with the connection does', async () => {
+test('a subject of a follower knows new partitions once the leader tab does', async () => {
   const { all, net, clock } = await tabs(2)
   const [, guest] = all.map(({ follow }, i) => follow(i === 0 ? 'a' : 'b'))
   await live(net, clock)
@@ -465,7 +466,7 @@ test('a subject of another tab knows of new partitions once the tab with the con
   assert.equal(guest!.token, withGrowth(4, 6))
 })
 
-test('while the tab with the connection is frozen, another one connects by itself, and comes back once it answers', async () => {
+test('while the leader tab is frozen, another one connects by itself, and comes back once the leader answers', async () => {
   const { all, net, clock } = await tabs(2)
   const [leader, guest] = all
   leader!.follow('a')
@@ -496,7 +497,7 @@ test('while the tab with the connection is frozen, another one connects by itsel
   assert.deepEqual([guest!.told, net.opened.length], [[5, 7, 9], 2])
 })
 
-test('a tab that is seen again and is not answered connects by itself within seconds', async () => {
+test('a tab that is seen again without an answer connects by itself within seconds', async () => {
   const { all, net, clock } = await tabs(2)
   const [leader, guest] = all
   for (const { follow } of all) follow('a')
@@ -521,7 +522,7 @@ test('a tab that is frozen before others come holds the lock, and they connect b
   )
 })
 
-test('while the tab with the connection has none, the others wait with it and do not connect by themselves', async () => {
+test('while the leader tab has no connection, its followers wait with it and do not connect by themselves', async () => {
   const { all, net, clock } = await tabs(2)
   const [leader, guest] = all
   leader!.follow('a')
@@ -538,7 +539,7 @@ test('while the tab with the connection has none, the others wait with it and do
   assert.ok(net.opened.length > 4)
 })
 
-test('a tab with the connection that lets go of it since nobody sees it leaves the others to connect by themselves', async () => {
+test('a leader tab that closes its connection because it is hidden leaves its followers to connect by themselves', async () => {
   const { all, net, clock } = await tabs(2, true, 1000)
   const [leader, guest] = all
   leader!.follow('a')

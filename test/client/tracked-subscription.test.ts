@@ -5,7 +5,7 @@ import { TrackedSubscription } from '../../src/client/tracked-subscription.ts'
 import { decodeToken, growthPosition } from '../../src/wire/token.ts'
 import { at, delivery, following, log, token } from './following.ts'
 
-test('it goes on behind the newest event, and each comes once', () => {
+test('it resumes after the newest event, and each event comes once', () => {
   const { followed, told, offsets, take } = following('a', at(3))
   for (const offset of [3, 5, 5, 4, 6]) take(delivery('a', offset))
   assert.deepEqual(told, [3, 5, 6])
@@ -13,14 +13,14 @@ test('it goes on behind the newest event, and each comes once', () => {
   assert.deepEqual(followed.request(9), { ref: 9, subject: 'a', after: [token(at(7))] })
 })
 
-test('before a position is known it asks for what its subscriber asked for', () => {
+test('before a position is known it requests the start of its subscriber', () => {
   const { sink: inflow } = following('a').followed
   assert.deepEqual(new TrackedSubscription('a', ['earliest'], inflow).request(1).after, ['earliest'])
   assert.deepEqual(new TrackedSubscription('a', [token(at(4))], inflow).request(1).after, [token(at(4))])
   assert.throws(() => new TrackedSubscription('a', ['nonsense'], inflow), { code: 'bad_token' })
 })
 
-test('a generation that the gateway does not know does not replace one that is known', () => {
+test('an unknown generation does not replace a known one', () => {
   const { followed } = following('a', at(5, 0, log, 3))
   followed.subscribed(token(at(5, 0, log, -1)))
   assert.equal(followed.resumePoint.positions[0]!.generation, 3)
@@ -28,14 +28,14 @@ test('a generation that the gateway does not know does not replace one that is k
   assert.equal(followed.resumePoint.positions[0]!.generation, -1)
 })
 
-test('it says when its subscriber wants no more', () => {
+test('it reports when its sink wants no more', () => {
   const { take, fill } = following('a', at(0))
   assert.equal(take(delivery('a', 0)), true)
   fill()
   assert.equal(take(delivery('a', 1)), false)
 })
 
-test('several know together what the least of them knows, and nothing where one does not say it', () => {
+test('a merged token has the lowest count, and none if one token has none', () => {
   const knowing = (count: number) => token(at(3), growthPosition(log, count))
   assert.deepEqual(decodeToken(lowestToken([knowing(3), knowing(2)])!), decodeToken(knowing(2)))
   assert.deepEqual(decodeToken(lowestToken([knowing(3), token(at(2))])!), [at(2)])

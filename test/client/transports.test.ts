@@ -10,7 +10,7 @@ function withoutWebSocket(t: TestContext): void {
   Reflect.deleteProperty(globalThis, 'WebSocket')
 }
 
-/** The transport of the first attempt. */
+/** Returns the transport of the first attempt. */
 async function first(options: ClientOptions = {}): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>()
   const client = connect('http://127.0.0.1:9', {
@@ -30,7 +30,7 @@ test('where the platform has no WebSocket, the next transport is the first', asy
   assert.equal(await first({ transports: ['websocket', 'poll'] }), 'poll')
 })
 
-test('who asks for nothing else is told what there is', (t) => {
+test('the error lists the transports of the platform', (t) => {
   withoutWebSocket(t)
   const expected = { code: 'bad_request', message: 'transports: expected some of sse, poll, got websocket' }
   assert.throws(() => connect('http://127.0.0.1:9', { transports: ['websocket'] }), expected)

@@ -52,7 +52,7 @@ async function connected(
 }
 
 for (const encoding of ['json', 'proto'] as const) {
-  test(`in ${encoding}, it subscribes to each wish under its ref, and tells what comes`, async (t) => {
+  test(`in ${encoding}, it sends each subscription under its ref, and reports the frames that arrive`, async (t) => {
     const { socket, recorder, received, say } = await connected(t, encoding)
     assert.equal(socket.protocol, `carillon.v1.${encoding}`)
     await until('both subscribed', () => received.length === 2)
@@ -69,7 +69,7 @@ for (const encoding of ['json', 'proto'] as const) {
 }
 
 for (const encoding of ['json', 'proto'] as const) {
-  test(`in ${encoding}, a subscription that the gateway would not take is refused, and the others are served`, async (t) => {
+  test(`in ${encoding}, a subscription too large for the gateway is refused, and the others are served`, async (t) => {
     const { socket, recorder, received, say, connection, clock } = await connected(t, encoding)
     await until('both subscribed', () => received.length === 2)
     const wish = (ref: number, bytes: number): SubscribeRequest => ({
@@ -77,7 +77,8 @@ for (const encoding of ['json', 'proto'] as const) {
       subject: 'a',
       after: ['€'.repeat(bytes / 3)],
     })
-    // What every gateway takes goes at once; the rest waits for what this one says.
+    // Requests within the least limit of all gateways go at once; the rest waits for this one's
+    // limit.
     for (const [ref, bytes] of [
       [3, 900],
       [4, 1500],
@@ -100,12 +101,12 @@ for (const encoding of ['json', 'proto'] as const) {
     const [, error] = recorder.frames
     assert.ok(error?.kind === 'error')
     assert.deepEqual([error.ref, error.code, error.retry], [5, 'frame_too_large', 'no'])
-    assert.match(error.message, /^expected at most 2000 bytes of subscription, got 30\d\d$/)
+    assert.match(error.message, /^expected a subscription of at most 2000 bytes, got 30\d\d$/)
     assert.deepEqual([recorder.frames.length, recorder.ends, socket.readyState], [2, [], 1])
   })
 }
 
-test('a connection that is lost is told once, as `lost`', async (t) => {
+test('a lost connection is reported once, as `lost`', async (t) => {
   const { socket, recorder } = await connected(t, 'json')
   socket.terminate()
   const { code, message } = await recorder.ended
@@ -113,7 +114,7 @@ test('a connection that is lost is told once, as `lost`', async (t) => {
   assert.match(message, /closed with 1006/)
 })
 
-test('an error before the end is the reason; one that was followed by other frames is not', async (t) => {
+test('an error before the end is the reason; one followed by other frames is not', async (t) => {
   const error: ServerFrame = {
     kind: 'error',
     code: 'shutting_down',
@@ -138,7 +139,7 @@ test('an error before the end is the reason; one that was followed by other fram
 })
 
 for (const encoding of ['json', 'proto'] as const) {
-  test(`in ${encoding}, an error about a subscription is not the reason of a loss that follows, also where that was closed meanwhile`, async (t) => {
+  test(`in ${encoding}, an error about a subscription is not the reason of a later loss, also if the subscription was closed meanwhile`, async (t) => {
     for (const isClosed of [false, true]) {
       const { socket, recorder, connection, say } = await connected(t, encoding)
       if (isClosed) connection.unsubscribe?.(2)
@@ -150,14 +151,14 @@ for (const encoding of ['json', 'proto'] as const) {
   })
 }
 
-test('a frame that can not be read ends the connection', async (t) => {
+test('an unreadable frame ends the connection', async (t) => {
   const { socket, recorder } = await connected(t, 'json')
   socket.send('{"live":')
   const { code, retry, unreadable } = await recorder.ended
   assert.deepEqual([code, retry, unreadable], ['bad_frame', 'no', true])
 })
 
-test('nobody there, and no gateway there, are connections that are lost', async (t) => {
+test('a closed port and a server that is not a gateway are lost connections', async (t) => {
   const server = createServer((_request, response) => response.writeHead(404, { connection: 'close' }).end())
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -172,7 +173,9 @@ test('nobody there, and no gateway there, are connections that are lost', async 
   }
 })
 
-/** Shakes hands as RFC 6455 says, and answers nothing more; the connections that it has. */
+/**
+ * A server that completes the handshake of RFC 6455 and answers nothing more, and its connections.
+ */
 async function deafServer(t: TestContext) {
   const sockets: Duplex[] = []
   const server = createServer()
@@ -206,7 +209,7 @@ for (const ending of ['closed', 'silent']) {
       }
     }
     const open = openWebSocket(jsonCodec, Seen)
-    // Of two at the same time, each has its own.
+    // Two sockets at the same time have separate connections.
     const [first, second] = [new Recorder(), new Recorder()]
     const connections = [first, second].map((recorder) => open(url, [], recorder, clock))
     await until('connected', () => sockets.length === 2)
@@ -248,7 +251,7 @@ test('nothing listens for a connection any more once it has ended, whether it wa
   connection.close()
 })
 
-test("a WebSocket of the caller's own is terminated where it can be: as its close is answered, or 2 s later", async () => {
+test("a caller's own WebSocket is terminated where possible: when its close is answered, or 2 s later", async () => {
   const clock = new ManualClock()
   const made: { onclose?: () => void }[] = []
   const ended: string[] = []
@@ -277,7 +280,7 @@ test("a WebSocket of the caller's own is terminated where it can be: as its clos
   }
 })
 
-test('where no WebSocket can be made, that is told as a loss, behind the call that asked for it', async (t) => {
+test('a platform without WebSocket reports a loss, after the call that opens the connection', async (t) => {
   const clock = new ManualClock()
   const make = () => {
     const recorder = new Recorder()
@@ -314,7 +317,7 @@ test('a silent gateway is pinged after its heartbeat, and lost when it does not 
   assert.deepEqual(recorder.codes, ['lost'])
 })
 
-test('an answer may be behind a large event: the next connection waits longer for it, until one comes soon', async (t) => {
+test('an answer may queue after a large event: the next connection waits longer for it, until one arrives soon', async (t) => {
   const clock = new ManualClock()
   const open = openWebSocket(jsonCodec)
   const again = async () => {
@@ -344,7 +347,7 @@ test('an answer may be behind a large event: the next connection waits longer fo
   await givesUpAfter(10_000)
 })
 
-test('a socket on which nobody says welcome is given up', async (t) => {
+test('a socket without `welcome` is given up', async (t) => {
   const { recorder, clock } = await connected(t, 'json')
   await clock.advance(9999)
   assert.deepEqual(recorder.ends, [])
@@ -352,7 +355,7 @@ test('a socket on which nobody says welcome is given up', async (t) => {
   assert.deepEqual(recorder.codes, ['lost'])
 })
 
-test('nothing is told after close, not even its end', async (t) => {
+test('nothing is reported after close, not even its end', async (t) => {
   const { socket, recorder, connection, say } = await connected(t, 'json')
   say(live)
   connection.close()

@@ -62,7 +62,7 @@ class Pages {
     return this.net.opened.filter(({ closed }) => !closed)
   }
 
-  /** The one connection, whose gateway has answered each of its wishes since the last time. */
+  /** Returns the only open connection, after its gateway has answered all new subscriptions. */
   async live(offset = 3): Promise<Opened> {
     await this.pass(400)
     const { connected } = this
@@ -85,7 +85,7 @@ function wishesOf({ wishes, asked }: Opened) {
   return [...wishes, ...asked.filter((each) => typeof each === 'object')] as Opened['wishes']
 }
 
-test('pages follow over the connection of their worker, and none of them has one', async () => {
+test('pages share the connection of their worker, and have none of their own', async () => {
   const pages = new Pages()
   const all = [pages.open(), pages.open(), pages.open()]
   const subscriptions = all.map(({ follow }, i) => follow(i === 2 ? 'b' : 'a'))
@@ -105,7 +105,7 @@ test('pages follow over the connection of their worker, and none of them has one
   assert.equal(pages.net.opened.length, 1)
 })
 
-test('a frozen page interrupts no other, and has everything once it is thawed', async () => {
+test('a frozen page interrupts no other, and receives everything once it is thawed', async () => {
   const pages = new Pages()
   const [first, second] = [pages.open(), pages.open()]
   for (const { follow } of [first, second]) follow('a')
@@ -116,7 +116,7 @@ test('a frozen page interrupts no other, and has everything once it is thawed', 
     await pages.pass(200)
     assert.equal(second.told.at(-1), offset, 'at once')
   }
-  // Less than its timers, which stand still as well, would take to find the worker silent.
+  // Less time than its timers, which are frozen too, would take to find the worker silent.
   first.tab.frozen = false
   await pages.pass(30_000)
   assert.deepEqual(first.told, second.told)
@@ -124,7 +124,7 @@ test('a frozen page interrupts no other, and has everything once it is thawed', 
 })
 
 for (const start of [{ last: 3 }, { policy: 'latest' }, { after: 'earliest' }] as const) {
-  test(`a tab that leads when a worker comes hands over to it, with ${JSON.stringify(start)}: each goes on where it was`, async () => {
+  test(`a tab that leads when a worker starts hands over to it, with ${JSON.stringify(start)}: each resumes where it was`, async () => {
     const pages = new Pages()
     const [leader, other] = [pages.open({ worker: '' }), pages.open({ worker: '' })]
     leader.follow('a', start)
@@ -177,7 +177,7 @@ test('a worker takes the lock from a frozen tab, which is served like others onc
   assert.deepEqual(other.told, [5])
   const { length } = other.states
   frozen.tab.frozen = false
-  // Its gateway goes on to tell it, until it has heard that its lock was taken.
+  // Its gateway continues to send until the tab has noticed that its lock was taken.
   before.handlers.frame(delivery('a', 6))
   await pages.live()
   after.handlers.frame(delivery('a', 6))
@@ -194,7 +194,7 @@ test('a worker takes the lock from a frozen tab, which is served like others onc
   assert.deepEqual(other.states.slice(length), [], 'the other page was not interrupted')
 })
 
-test('when the worker dies a tab leads, and each goes on where it was', async () => {
+test('when the worker dies a tab leads, and each resumes where it was', async () => {
   const pages = new Pages()
   const all = [pages.open(), pages.open()]
   for (const { follow } of all) follow('a')
@@ -222,7 +222,7 @@ test('when the worker dies a tab leads, and each goes on where it was', async ()
   )
 })
 
-test('where a browser has no such workers, or not their script, tabs share at once as without, and are told why', async () => {
+test('if a browser has no SharedWorker, or not the script, tabs share at once as without, and report the cause', async () => {
   for (const missing of ['workers', 'script']) {
     const pages = new Pages()
     if (missing === 'workers') pages.browser.workers = undefined
@@ -242,7 +242,7 @@ test('where a browser has no such workers, or not their script, tabs share at on
   }
 })
 
-test('a page that is closed before it hears that there is no worker leads nobody', async () => {
+test('a page that is closed before it learns that there is no worker does not lead', async () => {
   for (const missing of ['workers', 'script']) {
     const pages = new Pages()
     if (missing === 'workers') pages.browser.workers = undefined
@@ -254,7 +254,7 @@ test('a page that is closed before it hears that there is no worker leads nobody
   }
 })
 
-test('a script that takes long to load is waited for two seconds, and leads once it has come', async () => {
+test('a script that loads slowly is waited for two seconds, and leads once it has loaded', async () => {
   const pages = new Pages()
   pages.browser.script = 'is still loading'
   const page = pages.open()
@@ -269,7 +269,7 @@ test('a script that takes long to load is waited for two seconds, and leads once
   assert.deepEqual([after.transport, wishesOf(after)[0]!.after], ['of the worker', [token(6)]])
 })
 
-test('pages that ask other gateways, or with other credentials, share nothing, with a worker or without', async () => {
+test('pages with other gateways or credentials share nothing, with a worker or without', async () => {
   for (const worker of ['/worker.js', '']) {
     const pages = new Pages()
     const all = [
@@ -320,7 +320,7 @@ test('pages that list the same gateways in another order share, unless the order
   }
 })
 
-test('what no worker can be given is refused, and so is a worker whose connection nobody shares', () => {
+test('options that a worker can not use are refused, and so is a worker without `tabs`', () => {
   const pages = new Pages()
   const isRefused = (options: ClientOptions) =>
     assert.throws(
@@ -335,7 +335,7 @@ test('what no worker can be given is refused, and so is a worker whose connectio
   assert.equal(pages.browser.countOfWorkers, 0)
 })
 
-test('a worker ends once no page has needed it for five seconds, and the next page has its connection until then', async () => {
+test('a worker ends once no page has needed it for five seconds; a page before that uses its connection', async () => {
   const pages = new Pages()
   const first = pages.open()
   first.follow('a')
@@ -353,7 +353,7 @@ test('a worker ends once no page has needed it for five seconds, and the next pa
   assert.deepEqual([pages.browser.countOfWorkers, connection.closed], [0, true])
 })
 
-test('a page that is refused for good hears of it though a worker asked first', async () => {
+test('a page that is refused for good reports it though a worker asked first', async () => {
   const pages = new Pages()
   const page = pages.open()
   page.follow('a')
@@ -387,7 +387,7 @@ test('the worker of a newer script takes over from an older one, which does not 
   assert.deepEqual([older.told, newer.told], [[5, 6], [6]])
 })
 
-test('a page that is seen again has its worker ask the gateway for a sign of life', async () => {
+test('a page that is seen again has its worker check the connection', async () => {
   const pages = new Pages()
   const page = pages.open()
   page.follow('a')

@@ -50,7 +50,7 @@ export async function runServerScript(file: string, name: string, server: Server
       say(`${name} is not installed: ${lacking}. The suites that need it will be skipped.`)
       if (process.env.CARILLON_TEST_NO_SKIP === '1') process.exitCode = exitCodes.failed
     })
-  const start = program.command('start').description('start one that runs on after this command')
+  const start = program.command('start').description('start one that keeps running after this command')
   if (server.port !== undefined)
     start.addArgument(new Argument('[port]').argParser(whole(1, 65_535)).default(server.port))
   start.action(async (port: number) => {

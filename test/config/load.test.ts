@@ -371,7 +371,7 @@ test('Kafka credentials can be set by file, variable and flag, and their files a
   assert.deepEqual(kafka.tls, { enabled: true, serverName: 'kafka.example' })
   assert.deepEqual(kafka.sasl, { mechanism: 'scram-sha-512', username: 'alice', passwordFile })
   assert.deepEqual(mistakes({ file: yaml }), [
-    `${yaml}: kafka.sasl.mechanism: expected kafka.sasl.username beside it, got none`,
+    `${yaml}: kafka.sasl.mechanism: expected kafka.sasl.username as well, got none`,
   ])
   const none = { ...env, CARILLON_KAFKA_SASL_PASSWORD_FILE: '/nope' }
   assert.match(
@@ -385,7 +385,7 @@ test('Kafka credentials can be set by file, variable and flag, and their files a
   const notPem = mistakes({ flags: { 'kafka.tls.enabled': true, 'kafka.tls.caFile': passwordFile } })
   assert.match(
     notPem[0]!,
-    /^--kafka-tls-ca-file: expected a PEM file with certificates, got ".*password": it has none$/,
+    /^--kafka-tls-ca-file: expected a PEM file with certificates, got ".*password": it contains none$/,
   )
   assert.match(
     mistakes({ env: { CARILLON_KAFKA_SASL_MECHANISM: 'gssapi' } })[0]!,

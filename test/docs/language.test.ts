@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import test from 'node:test'
 import { commands, names, summaries } from '../../src/cli/commands.ts'
 import { pages, prose, readPage, rootPages } from './markdown.ts'
@@ -44,5 +45,20 @@ test('help texts are in plain English', async () => {
     const text = await helpOf(name)
     assert.match(text, /Usage: carillon/)
     assertPlain(`carillon ${name} --help`, text)
+  }
+})
+
+test('contracts, files for deployment, `make help` and the try-it page are in plain English', () => {
+  const root = new URL('../../', import.meta.url)
+  const folders = ['proto', 'deploy', 'src/edge/page']
+  const found = folders.flatMap((folder) => {
+    const entries = readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+    return entries.map((entry) => `${folder}/${entry}`).filter((path) => statSync(new URL(path, root)).isFile())
+  })
+  assert.ok(found.length > 20)
+  for (const path of [...found, 'Makefile']) {
+    // Without the marks of comments, so that their lines are sentences.
+    const text = readFileSync(new URL(path, root), 'utf8').replaceAll(/^\s*(?:#+|\/\/|\/?\*+)\s?/gm, '')
+    assertPlain(path, text.replaceAll(/`[^`\n]*`/g, '`…`'))
   }
 })

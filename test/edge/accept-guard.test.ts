@@ -16,7 +16,7 @@ const refused = (port: number): Promise<boolean> =>
     socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'ECONNREFUSED'))
   })
 
-test('at the limit of descriptors no more connections are taken, those that are open go on, and later ones come when some have left', async (t) => {
+test('at the limit of descriptors, the listener stops accepting, open connections continue, and it accepts again once some have left', async (t) => {
   const clock = new ManualClock()
   const descriptors = { forClients: 4, canOpen: () => true }
   const { edge, port, refusals, logged } = await withEdge(t, {}, clock, { descriptors })
@@ -41,7 +41,7 @@ test('at the limit of descriptors no more connections are taken, those that are 
   for (const { socket } of [...clients, last]) socket.destroy()
 })
 
-test('WebSockets count as well, and no more once they are closed', async (t) => {
+test('WebSockets count as connections until they close', async (t) => {
   const clock = new ManualClock()
   const { edge, port } = await withEdge(t, {}, clock, { descriptors: { forClients: 2, canOpen: () => true } })
   const [one, two] = [0, 1].map(() => new WebSocket(`ws://127.0.0.1:${port}/v1/ws`))
@@ -54,7 +54,7 @@ test('WebSockets count as well, and no more once they are closed', async (t) => 
   two!.close()
 })
 
-test('where no descriptor can be opened, whoever has them, no more connections are taken until one can', async (t) => {
+test('if no descriptor can be opened, whatever uses them, no connections are accepted until one can', async (t) => {
   const clock = new ManualClock()
   let left = true
   const descriptors = { forClients: 1000, canOpen: () => left }

@@ -7,7 +7,7 @@ import { until, withEdge } from './harness.ts'
 
 const acceptsPerTurn = limits.plain
 
-/** Connections that are read from at once unless they are paused, with turns that are run by hand. */
+/** Connections that are read from at once unless paused. The test runs the turns by hand. */
 function arrivals() {
   const turns: (() => void)[] = []
   const arriving = new AcceptThrottle({ turn: (task) => turns.push(task) })
@@ -31,7 +31,7 @@ function arrivals() {
   return { turns, read, close, arrive, arriveAll }
 }
 
-test('of many connections that arrive at once a few are read from in each turn, in their order', () => {
+test('of many connections that arrive at once, each turn reads from a few, in order of arrival', () => {
   const { turns, read, arriveAll } = arrivals()
   const count = 200 * acceptsPerTurn + 1
   arriveAll(count)
@@ -42,7 +42,7 @@ test('of many connections that arrive at once a few are read from in each turn, 
   assert.deepEqual(read, [...Array(count).keys()])
 })
 
-test('who arrives while others wait is behind them', () => {
+test('a connection that arrives while others wait is read from after them', () => {
   const { turns, read, arrive, arriveAll } = arrivals()
   arriveAll(acceptsPerTurn + 2)
   turns.shift()!()
@@ -52,7 +52,7 @@ test('who arrives while others wait is behind them', () => {
   assert.deepEqual(read.slice(-2), [114, 115])
 })
 
-test('a connection that closes while it waits is not touched again, and takes nobody else’s turn', () => {
+test('a connection that closes while it waits is not touched again, and uses no turn', () => {
   const { turns, read, close, arriveAll } = arrivals()
   arriveAll(2 * acceptsPerTurn + 1)
   close.get(acceptsPerTurn)!()
@@ -61,14 +61,14 @@ test('a connection that closes while it waits is not touched again, and takes no
   assert.equal(read.length, 2 * acceptsPerTurn)
 })
 
-test('when none arrive no turn is asked for', () => {
+test('without new connections, no turn is scheduled', () => {
   const { turns, arrive } = arrivals()
   arrive(0)
   turns.shift()!()
   assert.equal(turns.length, 0)
 })
 
-test('a hundred connections that arrive in one go are all answered, but for those that leave meanwhile', async (t) => {
+test('a hundred connections that arrive at once are all answered, except those that leave in the meantime', async (t) => {
   const { port, edge } = await withEdge(t)
   const clients = Array.from({ length: 100 }, () => new RawClient(port))
   for (const client of clients) client.send('GET /nowhere HTTP/1.1', 'Host: localhost', '', '')

@@ -16,7 +16,7 @@ import { ManualClock } from '../model/clock.ts'
 import { FakeSessions } from './fake-sessions.ts'
 import { endlessDescriptors, FakePublisher } from './harness.ts'
 
-/** A doorway whose turns are run by hand, each entry taking 0.1 ms. */
+/** A doorway whose turns the test runs by hand. Each entry takes 0.1 ms. */
 function doorway() {
   const turns: (() => void)[] = []
   let nowMs = 0
@@ -38,7 +38,7 @@ function doorway() {
   return { door, turns, entered, refused, knock }
 }
 
-test('of many that knock at once some enter in each turn, in their order', () => {
+test('of many requests that arrive at once, each turn admits some, in order of arrival', () => {
   const { turns, entered, knock } = doorway()
   for (let i = 0; i < 20; i++) knock(i)
   assert.deepEqual(entered, [])
@@ -48,7 +48,7 @@ test('of many that knock at once some enter in each turn, in their order', () =>
   assert.deepEqual(entered, [...Array(20).keys()])
 })
 
-test('who has gone meanwhile does not enter, and what an entry throws is its answer', () => {
+test('a client that has left is not admitted, and an error thrown by an entry is its answer', () => {
   const { door, turns, entered, refused, knock } = doorway()
   const gone = knock(1)
   gone.open = false
@@ -62,10 +62,10 @@ test('who has gone meanwhile does not enter, and what an entry throws is its ans
   assert.deepEqual([entered, refused, answers], [[3], ['overloaded'], ['overloaded']])
 })
 
-/** What may wait in all. */
+/** Maximum for the bytes of all waiting frames. */
 const allBytes = admissionLimits.connections * edgeDefaults.maxWaitingFrameBytes
 
-/** A connection that has nothing but bytes that wait. */
+/** A connection that has only a count of waiting bytes. */
 class Waiter implements QueuedConnection {
   queued = false
   waitingBytes = 0
@@ -80,7 +80,7 @@ class Waiter implements QueuedConnection {
   }
 }
 
-test('nobody enters while it is held, and all in their order once it is open', () => {
+test('a held doorway admits nothing, and everything in order once it opens', () => {
   const { door, turns, entered, knock } = doorway()
   door.hold()
   for (let i = 0; i < 3; i++) knock(i)
@@ -110,7 +110,7 @@ test('nobody enters while it is held, and all in their order once it is open', (
   assert.equal(turns.length, 0)
 })
 
-test('more frames of one connection than may wait end it, with an error that names the bound', () => {
+test('a connection with too many waiting frames is ended with an error that names the bound', () => {
   const { door } = doorway()
   const { maxWaitingFrameBytes } = edgeDefaults
   const [caller, one] = [new Waiter(), new Waiter()]
@@ -123,7 +123,7 @@ test('more frames of one connection than may wait end it, with an error that nam
   assert.equal(door.takes(one, maxWaitingFrameBytes + 1), true, 'one frame alone may be larger')
 })
 
-test('where no more frames may wait in all, whoever has most of them goes, and nobody else', () => {
+test('at the bound for all frames, only the connection with the most waiting bytes is ended', () => {
   const { door } = doorway()
   const { fewBytes } = admissionLimits
   const greedy = Array.from({ length: allBytes / edgeDefaults.maxWaitingFrameBytes }, () => new Waiter())
@@ -135,11 +135,11 @@ test('where no more frames may wait in all, whoever has most of them goes, and n
     [],
   )
   const gone = greedy.filter(({ sentAway }) => sentAway.length > 0)
-  assert.deepEqual(gone, greedy.slice(-gone.length), 'those with most')
+  assert.deepEqual(gone, greedy.slice(-gone.length), 'the connections with the most waiting bytes')
   assert.ok(gone.length >= 6 && gone.length <= 8, `${gone.length} of ${greedy.length}`)
 })
 
-/** What uWS calls. */
+/** The handlers that uWS calls. */
 interface Behavior {
   upgrade(response: unknown, request: unknown, context: unknown): void
   open(socket: unknown): void
@@ -147,7 +147,9 @@ interface Behavior {
   close(socket: unknown, code: number, reason: ArrayBuffer): void
 }
 
-/** WebSockets before a doorway whose turns a test runs; each frame takes so much of the model's time. */
+/**
+ * WebSockets at a doorway whose turns the test runs. Each frame takes `frameMs` of virtual time.
+ */
 function websockets(frameMs = 0.01) {
   const clock = new ManualClock()
   let workedMs = 0
@@ -213,7 +215,7 @@ function websockets(frameMs = 0.01) {
       },
     }
   }
-  /** Runs turns as long as there is something to do at once, but no more than so many. */
+  /** Runs turns while work is due at once, up to a maximum number of turns. */
   const run = (most = Number.POSITIVE_INFINITY) => {
     for (let i = 0; i < most && turns.length > 0; i++) turns.shift()!()
   }
@@ -222,7 +224,7 @@ function websockets(frameMs = 0.01) {
 
 const ping = (t: number) => JSON.stringify({ ping: { t } })
 
-test('a socket that closes gives back the room in which its frames wait', () => {
+test('a socket that closes releases the bytes of its waiting frames', () => {
   const { door, connect } = websockets()
   const frame = Buffer.from('{"subscribe":{"ref":1,"subject":"a"}}'.padEnd(60_000))
   for (let i = 0; i < (2 * allBytes) / frame.length; i++) {
@@ -236,7 +238,7 @@ test('a socket that closes gives back the room in which its frames wait', () => 
   assert.deepEqual(other.sentAway, [])
 })
 
-test('no frame is handled as it comes, whatever it is, and connections have their turns by turns', () => {
+test('no frame of any kind is handled on arrival, and connections take turns', () => {
   const { connect, run } = websockets()
   const [flood, other] = [connect(), connect()]
   for (let t = 0; t < 100; t++) flood.send(ping(t))
@@ -252,7 +254,7 @@ test('no frame is handled as it comes, whatever it is, and connections have thei
   )
 })
 
-test('a connection has 300 ms of the gateway at once, and 2 ms in 100 ms, and others wait for none of it', async () => {
+test('a connection may use 300 ms of CPU time at once and 2 ms in 100 ms after that, and delays no other', async () => {
   const frameMs = 0.5
   const { clock, connect, run } = websockets(frameMs)
   const [flood, other] = [connect(), connect()]
@@ -280,7 +282,7 @@ test('a connection has 300 ms of the gateway at once, and 2 ms in 100 ms, and ot
   assert.deepEqual(flood.closed, [])
 })
 
-test('a connection that goes on sending more than its share is closed, and what waits of it is not handled', async () => {
+test('a connection that keeps exceeding its CPU budget is closed, and its waiting frames are dropped', async () => {
   const { door, clock, connect, run } = websockets(0.5)
   const flood = connect()
   let sent = 0
@@ -297,5 +299,5 @@ test('a connection that goes on sending more than its share is closed, and what 
   await clock.advance(10_000)
   run()
   assert.equal(flood.handled, handled)
-  assert.equal(door.takes(new Waiter(), allBytes), true, 'all of its room is given back')
+  assert.equal(door.takes(new Waiter(), allBytes), true, 'all of its bytes are released')
 })

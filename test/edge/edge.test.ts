@@ -14,7 +14,7 @@ import { ManualClock } from '../model/clock.ts'
 import { ask, RawClient } from '../support/http.ts'
 import { until, withEdge } from './harness.ts'
 
-test('an unknown path is told which there are', async (t) => {
+test('the answer to an unknown path names the known ones', async (t) => {
   const { port, edge } = await withEdge(t)
   const answer = await ask(port, '/v2/nothing')
   assert.equal(answer.status, 404)
@@ -27,7 +27,7 @@ test('an unknown path is told which there are', async (t) => {
   assert.equal(edge.counters.refused.not_found, 2)
 })
 
-test('a wrong method is told which are right', async (t) => {
+test('the answer to a wrong method names the right ones', async (t) => {
   const { port } = await withEdge(t)
   const answer = await ask(port, '/v1/publish')
   assert.equal(answer.status, 405)
@@ -36,7 +36,7 @@ test('a wrong method is told which are right', async (t) => {
   assert.equal((await ask(port, '/v1/poll', { method: 'DELETE' })).headers.allow, 'GET, POST, OPTIONS')
 })
 
-test('every refusal has the status of the errors table and one shape', async (t) => {
+test('every refusal has the status of the errors table and the same shape', async (t) => {
   const { port } = await withEdge(t)
   for (const path of ['/nowhere', '/v1/sse', '/v1/poll', '/v1/poll?wait=x&subject=a', '/v1/ws', '/v1/publish']) {
     const { status, json, headers } = await ask(port, path)
@@ -47,7 +47,7 @@ test('every refusal has the status of the errors table and one shape', async (t)
   }
 })
 
-test('a preflight is answered for allowed origins only, and answers are readable for them only', async (t) => {
+test('only allowed origins get an answer to a preflight, and only they may read answers', async (t) => {
   const { port } = await withEdge(t, { allowOrigin: ['https://app.example'] })
   const preflight = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'POST' }
   const allowed = await ask(port, '/v1/poll', { method: 'OPTIONS', headers: preflight })
@@ -74,7 +74,7 @@ test("a preflight allows a CloudEvent's attributes by the names that the page as
   assert.deepEqual(allowed, [...pageHeaders, 'ce-id', 'ce-myext'])
 })
 
-test('pages of origins that are allowed by name may send credentials; `*` names nobody', async (t) => {
+test('pages of origins allowed by name may send credentials; `*` allows no credentials', async (t) => {
   const { port } = await withEdge(t, { allowOrigin: ['https://app.example', '*'] })
   for (const [origin, credentials] of [
     ['https://app.example', 'true'],
@@ -100,7 +100,7 @@ test('a second listener on the port fails and names the option', async (t) => {
   assert.equal((await ask(port, '/v1/poll?subject=a')).status, 200)
 })
 
-test('a port is free again as soon as its edge has closed, whatever connections it had', async (t) => {
+test('a port is free again as soon as its edge has closed, even if it had connections', async (t) => {
   const first = await withEdge(t)
   const ws = new WebSocket(`ws://127.0.0.1:${first.port}/v1/ws`)
   await until('it is open', () => ws.readyState === WebSocket.OPEN)
@@ -109,7 +109,7 @@ test('a port is free again as soon as its edge has closed, whatever connections 
   assert.equal((await ask(second.port, '/v1/poll?subject=a')).status, 200)
 })
 
-test('a head of many tokens fits, and one over the limit is refused by 431', async (t) => {
+test('a head with many tokens fits, and one above the limit is refused with 431', async (t) => {
   const { port } = await withEdge(t)
   assert.equal((await ask(port, `/v1/poll?subject=a&after=${'x'.repeat(12_000)}&wait=0`)).status, 200)
   const raw = new RawClient(port)
@@ -117,7 +117,7 @@ test('a head of many tokens fits, and one over the limit is refused by 431', asy
   await until('it is refused', () => raw.text.includes('431'))
 })
 
-test('a closing edge takes no connection, answers kept-alive ones by 503 and waits for its sessions', async (t) => {
+test('a closing edge accepts no connection, answers kept-alive ones with 503 and waits for its sessions', async (t) => {
   const clock = new ManualClock()
   const { port, edge, sessions } = await withEdge(t, {}, clock)
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
@@ -140,7 +140,7 @@ test('a closing edge takes no connection, answers kept-alive ones by 503 and wai
   agent.destroy()
 })
 
-test('at its deadline a closing edge cuts what is left', async (t) => {
+test('at its deadline, a closing edge cuts the remaining connections', async (t) => {
   const { port, edge, sessions } = await withEdge(t)
   const ws = new WebSocket(`ws://127.0.0.1:${port}/v1/ws`)
   await until('it is open', () => ws.readyState === WebSocket.OPEN)
@@ -155,7 +155,7 @@ test('at its deadline a closing edge cuts what is left', async (t) => {
   )
 })
 
-test('the try-it page is served with --dev, to names of the loopback, under a strict policy', async (t) => {
+test('with --dev, the try-it page is served for names of the loopback, with a strict policy', async (t) => {
   const { port } = await withEdge(t, { dev: true })
   const page = await ask(port, '/')
   assert.equal(page.status, 200)
@@ -165,7 +165,7 @@ test('the try-it page is served with --dev, to names of the loopback, under a st
   assert.equal(rebound.status, 403)
 })
 
-test('HEAD of the page is its head, and no answer to HEAD has a body', async (t) => {
+test('HEAD of the page returns its head, and no answer to HEAD has a body', async (t) => {
   const { port, sessions } = await withEdge(t, { dev: true })
   const page = await ask(port, '/')
   const head = await ask(port, '/', { method: 'HEAD' })
@@ -179,7 +179,7 @@ test('HEAD of the page is its head, and no answer to HEAD has a body', async (t)
     const raw = new RawClient(port)
     raw.send(`HEAD ${path} HTTP/1.1`, 'Host: localhost', '', '')
     await until('it is answered', () => raw.text.includes('\r\n\r\n'))
-    // What comes next on the connection is the next answer, not a body.
+    // The next bytes on the connection are the next answer, not a body.
     raw.send('GET /v1/poll?subject=a HTTP/1.1', 'Host: localhost', '', '')
     await until('the next one is answered too', () => raw.text.includes('"frames"'))
     assert.match(raw.text, new RegExp(`^HTTP/1\\.1 ${status} [^{<]*\\r\\n\\r\\nHTTP/1\\.1 200 OK`))
@@ -192,7 +192,7 @@ test('HEAD of the page is its head, and no answer to HEAD has a body', async (t)
   )
 })
 
-test('a page whose name was pointed at the loopback reaches no transport', async (t) => {
+test('a page whose name was pointed at the loopback (DNS rebinding) reaches no transport', async (t) => {
   const { port, sessions } = await withEdge(t, { allowOrigin: ['https://app.example:8443'] })
   const status = async (path: string, headers: http.OutgoingHttpHeaders) => {
     const { status, json } = await ask(port, path, { headers })
@@ -210,17 +210,17 @@ test('a page whose name was pointed at the loopback reaches no transport', async
     assert.deepEqual(await status(path, { Host, Origin: `http://${Host}` }), [403, 'origin_refused'])
   }
   assert.equal(sessions.opened.length, 0)
-  // What a proxy on this host passes on for a site that is allowed.
+  // A proxy on this host passes on the name of an allowed site.
   assert.deepEqual(await status('/v1/poll?subject=a', { Host: 'APP.example:8443' }), [200, undefined])
   assert.deepEqual(await status('/v1/poll?subject=a', { Host: `[::1]:${port}` }), [200, undefined])
 })
 
-test('a listener that others reach is asked for by any name', async (t) => {
+test('a listener that other hosts can reach accepts any Host header', async (t) => {
   const { port } = await withEdge(t, { host: '0.0.0.0' })
   assert.equal((await ask(port, '/v1/poll?subject=a', { headers: { Host: 'gw.example' } })).status, 200)
 })
 
-test('the try-it page is not served to other machines', async (t) => {
+test('the try-it page is not served to other hosts', async (t) => {
   const { port } = await withEdge(t, { dev: true, host: '0.0.0.0' })
   assert.equal((await ask(port, '/')).status, 404)
 })
@@ -259,7 +259,7 @@ test('all transports work over TLS', async (t) => {
   ws.terminate()
 })
 
-test('many connections that arrive at once over TLS are all answered, but for those that leave meanwhile', async (t) => {
+test('many TLS connections that arrive at once are all answered, except those that leave in the meantime', async (t) => {
   const { cert, key } = selfSigned(t)
   const { port, edge } = await withEdge(t, { tlsCert: cert, tlsKey: key })
   let answered = 0
@@ -279,7 +279,7 @@ test('many connections that arrive at once over TLS are all answered, but for th
   await until('none is left', () => edge.counters.httpConnections === 0)
 })
 
-test('a socket that sends requests without waiting for their answers has none of them handled in its own turn, and is closed', async (t) => {
+test('a socket that pipelines requests has none of them handled in its own turn, and is closed', async (t) => {
   const harness = await withEdge(t)
   for (const path of ['/nowhere', '/v1/poll', '/v1/poll?subject=a', '/v1/ws', '/v1/sse?last=x']) {
     for (const method of ['GET', 'OPTIONS', 'DELETE']) {
@@ -294,7 +294,7 @@ test('a socket that sends requests without waiting for their answers has none of
   }
 })
 
-test('TLS files of no use are named before anything listens', async (t) => {
+test('unusable TLS files are reported by name before anything listens', async (t) => {
   const { cert, key } = selfSigned(t)
   await assert.rejects(
     withEdge(t, { tlsCert: cert, tlsKey: '/nowhere.pem' }),

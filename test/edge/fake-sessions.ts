@@ -5,7 +5,7 @@ import type { ClientFrame } from '../../src/wire/frames.ts'
 
 const encoder = new TextEncoder()
 
-/** A session that does what its test says, and remembers what its transport said. */
+/** A session that the test controls. It records the calls of its transport. */
 export class FakeSession implements Session {
   readonly id: number
   readonly outlet: Outlet
@@ -62,7 +62,7 @@ export class FakeSession implements Session {
     this.closes.push(reason)
   }
 
-  /** A delivery in the transport's encoding, after which the session is at `position`. */
+  /** Writes a delivery in the transport's encoding and moves the session to `position`. */
   deliver(position: string, body: unknown, kind: FrameKind = 'delivery'): WriteOutcome {
     this.position = position
     return this.outlet.write(this.encode(body), kind, this)
@@ -78,15 +78,15 @@ export class FakeSession implements Session {
   }
 }
 
-/** Stands in for the session host behind the seam of src/session/outlet.ts. */
+/** Replaces the session host behind the seam of src/session/outlet.ts. */
 export class FakeSessions implements SessionOpener {
   readonly opened: FakeSession[] = []
-  /** What `open` throws. */
+  /** Error that `open` throws. */
   refusal: CarillonError | undefined
-  /** By default the start is known at once. */
+  /** Called at the start of a session; by default, the session opens at once. */
   onStart: (session: FakeSession) => void = (session) => session.outlet.opened()
   onDrained: (session: FakeSession) => void = () => {}
-  /** By default a frame is answered by what was understood. */
+  /** Called for each frame; by default, answers with the frame as decoded. */
   onReceive: (session: FakeSession, frame: ClientFrame) => void = (session, frame) => {
     session.control({ received: frame })
   }
@@ -99,7 +99,7 @@ export class FakeSessions implements SessionOpener {
     return session
   }
 
-  /** The newest one. */
+  /** The newest session. */
   get last(): FakeSession {
     return this.opened.at(-1)!
   }

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { ask } from '../support/http.ts'
 import { withEdge } from './harness.ts'
 
-test('JSON that is nested too deep to be written again is refused as any other mistake, and is no fault of the gateway', async (t) => {
+test('JSON nested too deep to be serialised again is refused like any other mistake, not as a fault of the gateway', async (t) => {
   const { port, logged } = await withEdge(t)
-  // Written by hand: JSON.stringify can't.
+  // Written by hand, because JSON.stringify can't.
   const text = '['.repeat(20_000) + ']'.repeat(20_000)
   const bodies = ['subjects', 'after', 'wait', 'until', 'last', 'policy'].map(
     (name) => `{"subjects":["a"],"${name}":${text}}`,

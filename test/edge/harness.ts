@@ -11,7 +11,7 @@ import type { LimitedLogger } from '../../src/telemetry/logger.ts'
 import type { Event, Published } from '../../src/wire/frames.ts'
 import { FakeSessions } from './fake-sessions.ts'
 
-/** Takes all events, at offsets from 100 on. */
+/** Accepts all events, at offsets from 100 on. */
 export class FakePublisher implements EventPublisher {
   readonly calls: { events: readonly Event[]; grant: Grant; options: { traceparent?: string } }[] = []
   answer: (events: readonly Event[]) => Promise<Published[]> = async (events) =>
@@ -28,7 +28,7 @@ export interface Harness {
   readonly sessions: FakeSessions
   readonly publisher: FakePublisher
   readonly port: number
-  /** What the edge wrote to its log. */
+  /** Lines that the edge logged. */
   readonly logged: string[]
   readonly refusals: Refusals
 }
@@ -39,7 +39,7 @@ interface Given {
   readonly local: LocalAccess
 }
 
-/** An edge on a free loopback port with fakes behind it, closed with the test. */
+/** Starts an edge on a free loopback port with fake sessions. It closes at the end of the test. */
 export const endlessDescriptors: Descriptors = { forClients: Number.POSITIVE_INFINITY, canOpen: () => true }
 
 export async function withEdge(
@@ -76,7 +76,7 @@ export async function withEdge(
   return { edge, sessions, publisher, port: edge.port, logged, refusals }
 }
 
-/** A clock by hand has to pass for the edge to close. */
+/** Advances a manual clock while the edge closes, which it needs to finish. */
 async function advanceUntilClosed(clock: LoopClock): Promise<void> {
   if (!('advance' in clock) || typeof clock.advance !== 'function') return new Promise(() => {})
   await clock.advance(1000)

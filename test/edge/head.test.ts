@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { RawClient } from '../support/http.ts'
 import { type Harness, until, withEdge } from './harness.ts'
 
-/** Heads that a proxy and this edge could understand in two ways: docs/security.md. */
+/** Heads that a proxy and this edge could read differently, see docs/security.md. */
 
 const twofold = {
   'two lengths': ['Content-Length: 0', 'Content-Length: 5'],
@@ -32,7 +32,7 @@ function send({ port }: Harness, ...lines: string[]): RawClient {
 }
 
 for (const [what, request] of Object.entries(requests)) {
-  test(`${what}: a head that can be understood in two ways is refused, and the connection ends`, async (t) => {
+  test(`${what}: an ambiguous head is refused, and the connection ends`, async (t) => {
     const harness = await withEdge(t, { dev: true })
     for (const [why, headers] of Object.entries(twofold)) {
       const raw = send(harness, ...request, 'Host: localhost', ...headers, '', '')
@@ -45,7 +45,7 @@ for (const [what, request] of Object.entries(requests)) {
   })
 }
 
-test('what came with such a head is not looked at', async (t) => {
+test('data after an ambiguous head is not handled', async (t) => {
   const harness = await withEdge(t)
   const hidden = 'GET /v1/poll?subject=hidden HTTP/1.1\r\nHost: localhost\r\n\r\n'
   const head = ['POST /v1/poll HTTP/1.1', 'Host: localhost', 'Content-Length: 0', `Content-Length: ${hidden.length}`]
@@ -55,7 +55,7 @@ test('what came with such a head is not looked at', async (t) => {
   assert.deepEqual(harness.sessions.opened, [])
 })
 
-test('a coding is chunked in capitals as well', async (t) => {
+test('the coding `chunked` may be in capitals', async (t) => {
   const harness = await withEdge(t)
   const head = ['POST /v1/poll HTTP/1.1', 'Host: localhost', 'Content-Type: application/json']
   const raw = send(harness, ...head, 'Transfer-Encoding: Chunked', '', '12', '{"subjects":["a"]}', '0', '', '')

@@ -9,7 +9,7 @@ import { until, withEdge } from './harness.ts'
 
 const cookie = { cookie: 'who=alice' }
 
-/** A grant of its own for each name. */
+/** A separate grant for each name. */
 class Grants {
   readonly given: [string, Grant][] = []
 
@@ -30,7 +30,7 @@ const ways: readonly [string, (port: number) => unknown][] = [
 ]
 
 for (const [name, open] of ways) {
-  test(`the session of ${name} has the grant of who asked for it`, async (t) => {
+  test(`the session of ${name} has the grant of its client`, async (t) => {
     const grants = new Grants()
     const { port, sessions } = await withEdge(t, {}, loopClock(), grants)
     open(port)
@@ -40,14 +40,14 @@ for (const [name, open] of ways) {
   })
 }
 
-test('what is published has the grant of who publishes it', async (t) => {
+test('a publish request has the grant of its client', async (t) => {
   const grants = new Grants()
   const { port, publisher } = await withEdge(t, {}, loopClock(), grants)
   await postJson(port, '/v1/publish', { subject: 'a', data: 'x' }, cookie)
   assert.equal(publisher.calls[0]!.grant, grants.given[0]![1])
 })
 
-test('who is not identified is refused on each way in, before anything else is looked at', async (t) => {
+test('a client without identity is refused on each transport, before anything else of its request is checked', async (t) => {
   const { port, sessions, publisher } = await withEdge(t, {}, loopClock(), new Grants())
   const answers = [
     await ask(port, '/v1/sse?nonsense=1'),

@@ -21,7 +21,7 @@ import { until, withEdge } from './harness.ts'
 
 const streams = () => [{ name: 'events', topic: 'carillon', partitions: 4, incarnation: 'i' }]
 
-/** An edge that others can reach, and the socket beside it. */
+/** Starts an edge that other hosts can reach, with its Unix socket. */
 async function withLocal(t: TestContext, options: Partial<EdgeOptions> = {}, name = 'gateway.sock') {
   const dir = mkdtempSync(join(tmpdir(), 'carillon-local-'))
   t.after(() => rmSync(dir, { recursive: true }))
@@ -32,7 +32,7 @@ async function withLocal(t: TestContext, options: Partial<EdgeOptions> = {}, nam
   return { ...harness, socket, asked }
 }
 
-/** As a process does that is killed. */
+/** Leaves a socket file, as a killed process does. */
 async function leaveSocket(path: string): Promise<void> {
   const server = net.createServer()
   await new Promise<void>((resolve) => server.listen(`${path}.before`, resolve))
@@ -43,7 +43,7 @@ async function leaveSocket(path: string): Promise<void> {
 
 const event: Ask = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"subject":"a"}' }
 
-test('a gateway that others can reach takes events through its socket, and over HTTP none', async (t) => {
+test('a gateway that other hosts can reach takes events through its Unix socket, but not over HTTP', async (t) => {
   const { port, asked, publisher } = await withLocal(t)
   assert.equal((await ask(port, '/v1/publish', event)).json.error.code, 'publish_closed')
   assert.equal(publisher.calls.length, 0)
@@ -51,13 +51,13 @@ test('a gateway that others can reach takes events through its socket, and over 
   assert.deepEqual([status, json.results.length, publisher.calls.length], [200, 1, 1])
 })
 
-test('nobody but the user of the gateway may use the socket', async (t) => {
+test("only the gateway's user may use the socket", async (t) => {
   const { socket } = await withLocal(t)
   const { mode, uid } = statSync(socket)
   assert.deepEqual([mode & 0o077, uid], [0, process.getuid!()])
 })
 
-test('the socket shows the streams, and serves no clients', async (t) => {
+test('the socket lists the streams and serves no subscribers', async (t) => {
   const { port, asked } = await withLocal(t)
   assert.deepEqual((await asked('/v1/streams')).json, { streams: streams() })
   assert.equal((await ask(port, '/v1/streams')).status, 404)
@@ -67,7 +67,7 @@ test('the socket shows the streams, and serves no clients', async (t) => {
   assert.equal((await asked('/v1/publish', { ...event, headers: { ...event.headers, host: 'a.example' } })).status, 403)
 })
 
-test('what comes by the socket is bounded like what comes over HTTP', async (t) => {
+test('requests through the socket have the same bounds as over HTTP', async (t) => {
   const { asked, publisher, edge } = await withLocal(t, { maxPublishes: 1, maxBodyBytes: 1024 })
   publisher.answer = () => new Promise(() => {})
   const waiting = asked('/v1/publish', event).catch(() => {})
@@ -79,14 +79,14 @@ test('what comes by the socket is bounded like what comes over HTTP', async (t) 
   await waiting
 })
 
-test('the socket is gone with its gateway', async (t) => {
+test('the socket is removed when its gateway closes', async (t) => {
   const { socket, edge } = await withLocal(t)
   assert.ok(statSync(socket).isSocket())
   await edge.close(0)
   assert.equal(existsSync(socket), false)
 })
 
-test('what is no socket stays where it is, and the gateway says so', async (t) => {
+test('a file that is not a socket stays, and the gateway logs a warning', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'carillon-local-'))
   t.after(() => rmSync(dir, { recursive: true }))
   const makers: Record<string, (path: string) => void> = {
@@ -98,14 +98,14 @@ test('what is no socket stays where it is, and the gateway says so', async (t) =
     const socket = join(dir, name)
     make(socket)
     const { logged, edge } = await withEdge(t, {}, undefined, { local: { socket, streams } })
-    assert.match(logged.join(), /^warn: cannot listen on the Unix socket .*: something else than a socket has its path/)
+    assert.match(logged.join(), /^warn: cannot listen on the Unix socket .*: a file that is not a socket has this path/)
     await edge.close(0)
     assert.ok(existsSync(socket), name)
   }
   assert.equal(readFileSync(join(dir, 'link'), 'utf8'), 'mine')
 })
 
-test('what has taken the path of the socket meanwhile stays as well', async (t) => {
+test('a file that replaced the socket in the meantime stays as well', async (t) => {
   const { socket, edge } = await withLocal(t)
   rmSync(socket)
   writeFileSync(socket, 'mine')
@@ -113,7 +113,7 @@ test('what has taken the path of the socket meanwhile stays as well', async (t) 
   assert.equal(readFileSync(socket, 'utf8'), 'mine')
 })
 
-test('an edge that can not start leaves nothing behind', async (t) => {
+test('an edge that cannot start leaves nothing open', async (t) => {
   const clock = new ManualClock()
   const fault = new TypeError('a fault of ours')
   const local = {
@@ -126,7 +126,7 @@ test('an edge that can not start leaves nothing behind', async (t) => {
   assert.equal(clock.waiting, 0)
 })
 
-test('where no socket can be, the gateway serves and says what does not work', async (t) => {
+test('without its socket, the gateway serves and logs what does not work', async (t) => {
   for (const name of ['x'.repeat(120), 'missing/gateway.sock']) {
     const { port, logged } = await withLocal(t, {}, name)
     assert.equal((await ask(port, '/v1/publish', event)).status, 403)

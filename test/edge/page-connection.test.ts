@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { beforeEach, mock, test } from 'node:test'
 
-/** The page's scripts are JavaScript without declarations: they run in the browser as they are. */
+/**
+ * The page's scripts are JavaScript without declarations, because browsers run them as they are.
+ */
 interface PageConnection {
   after: string[]
   start(subject: string, after: string): void
@@ -48,7 +50,7 @@ beforeEach(() => {
   opened = 0
 })
 
-test('an event at or below a position that was passed is a duplicate, in each partition by itself', () => {
+test('an event below the next offset of its partition is a duplicate', () => {
   const each = connection()
   each.deliver('0', { offset: 5 })
   each.deliver('0', { offset: 5 })
@@ -58,7 +60,7 @@ test('an event at or below a position that was passed is a duplicate, in each pa
   assert.deepEqual(told, ['event 5', 'duplicate', 'duplicate', 'event 4', 'event 6'])
 })
 
-test('after a gap lower offsets are events again: the log may be another one', () => {
+test('after a gap, lower offsets are new events again, because the log may be another one', () => {
   const each = connection()
   each.deliver('0', { offset: 5 })
   each.gap('0', {})
@@ -66,7 +68,7 @@ test('after a gap lower offsets are events again: the log may be another one', (
   assert.deepEqual(told, ['event 5', 'gap', 'event 0'])
 })
 
-test('a lost connection comes back by itself, later each time, and not before the gateway says', () => {
+test("a lost connection reconnects by itself, with a growing delay, and not before the gateway's retry time", () => {
   mock.timers.enable({ apis: ['setTimeout'] })
   mock.method(Math, 'random', () => 0.5)
   try {
@@ -94,7 +96,7 @@ test('a lost connection comes back by itself, later each time, and not before th
   }
 })
 
-test('a refusal is told and not tried again', () => {
+test('a refusal is shown and not retried', () => {
   mock.timers.enable({ apis: ['setTimeout'] })
   try {
     const each = connection()

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeToken, encodeToken, keyOf, type Position } from '../../src/wire/token.ts'
 
-/** The page's own reader and writer of tokens is JavaScript without declarations: it runs in the browser as it is. */
+/** The page's token code is JavaScript without declarations, because browsers run it as it is. */
 const page = await import(new URL('../../src/edge/page/token.js', import.meta.url).href)
 
 const position: fc.Arbitrary<Position> = fc.record(
@@ -49,7 +49,7 @@ test('the gateway reads the tokens that the page writes', () => {
   )
 })
 
-test('a newer position of a partition replaces the older one, and the others stay', () => {
+test('a newer position of a partition replaces the older one, and other partitions keep theirs', () => {
   const at = (partition: number, offset: number): Position => ({
     nameHash: 7,
     incarnationHash: 8,

@@ -9,10 +9,10 @@ import { CutPenalties } from '../../src/edge/penalties.ts'
 import { ManualClock } from '../model/clock.ts'
 import { until, withEdge } from './harness.ts'
 
-/** At ten cuts a second: an address has twenty at once, and the next one makes it wait. */
+/** Ten cuts a second: an address may have twenty at once, and the next one makes it wait. */
 const tooMany = 21
 
-/** Connections that are read from at once unless they are paused. */
+/** Connections that are read from at once unless paused. */
 function penalties() {
   const clock = new ManualClock()
   const held: string[] = []
@@ -40,7 +40,7 @@ function penalties() {
 
 const one = [127, 0, 0, 2]
 
-test('an address has twenty cuts at once and ten a second, and its next connections are read from at that rate, in any order', async () => {
+test('an address may have twenty cuts at once and ten a second; beyond that, its connections are admitted at this rate, in random order', async () => {
   const { clock, held, read, arrive, cut } = penalties()
   cut('127.0.0.2', tooMany - 1)
   arrive(0, one)
@@ -52,11 +52,11 @@ test('an address has twenty cuts at once and ten a second, and its next connecti
   assert.deepEqual(held, Array(600).fill('127.0.0.2'))
   await clock.advance(10_000)
   assert.ok(read.length > 70 && read.length <= 100, `${read.length} in 10 s`)
-  assert.ok(Math.min(...read) < 100 && Math.max(...read) > 500, 'who came last waits no longer than who came first')
+  assert.ok(Math.min(...read) < 100 && Math.max(...read) > 500, 'the last connection waits no longer than the first')
   assert.equal(new Set(read).size, read.length)
 })
 
-test('of a network of 64 bits all are one', () => {
+test('all addresses of an IPv6 /64 network count as one', () => {
   const { held, arrive, cut } = penalties()
   const ipv6 = (network: number, host: number) => [0x20, 1, 0xd, 0xb8, 0, 0, 0, network, 0, 0, 0, 0, 0, 0, 0, host]
   cut('2001:db8:0:1:0:0:0:1', tooMany)
@@ -65,7 +65,7 @@ test('of a network of 64 bits all are one', () => {
   assert.deepEqual(held, ['2001:db8:0:1:0:0:0:2'])
 })
 
-test('who leaves while it waits is not read from, and nobody else is forgotten for it', async () => {
+test('a connection that leaves while it waits is not read from, and all others still are', async () => {
   const { clock, read, aborted, arrive, cut } = penalties()
   cut('127.0.0.2', tooMany)
   for (let i = 0; i < 10; i++) arrive(i, one)
@@ -75,7 +75,7 @@ test('who leaves while it waits is not read from, and nobody else is forgotten f
   for (const i of read) aborted[i]!()
 })
 
-test('an address that is cut no more is free after three seconds, however often it was cut', async () => {
+test('an address is free three seconds after its last cut, however many cuts it had', async () => {
   const { clock, read, held, arrive, cut } = penalties()
   cut('127.0.0.2', 100_000)
   await clock.advance(3000)
@@ -84,7 +84,7 @@ test('an address that is cut no more is free after three seconds, however often 
   assert.deepEqual([read, held], [[1], []])
 })
 
-test('at the end all that wait are read from, and no timer is left', () => {
+test('at the end, all waiting connections are read from, and no timer is left', () => {
   const { clock, penalised, read, arrive, cut } = penalties()
   cut('127.0.0.2', tooMany)
   arrive(1, one)
@@ -97,7 +97,7 @@ const handshake =
   'GET /v1/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
 
-/** A socket from that address, and what it has been answered. */
+/** Opens a socket from an address, and collects its answer. */
 async function from(t: TestContext, localAddress: string, port: number, sends: string) {
   const socket = connect({ port, host: '127.0.0.1', localAddress })
   t.after(() => socket.destroy())
@@ -116,16 +116,16 @@ async function from(t: TestContext, localAddress: string, port: number, sends: s
   }
 }
 
-/** The head of a text frame of so many bytes, up to 64 KiB. */
+/** Returns the header of a text frame of up to 64 KiB. */
 const frameHead = (bytes: number) => Buffer.from([0x81, 0xfe, bytes >> 8, bytes & 0xff, 0, 0, 0, 0])
 
 for (const [cause, frame, counted] of [
   ['messages of which uWS takes no more', frameHead(30_000), tooMany],
-  // Sessions count those that they refuse; these are fakes.
+  // Real sessions count their refusals; these are fakes.
   ['frames over the limit', Buffer.concat([frameHead(1500), Buffer.alloc(1500, 0x20)]), 0],
   ['text that is not UTF-8', Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28]), 0],
 ] as const) {
-  test(`WebSockets cut for ${cause} have the next ones from their address wait, and nobody else`, async (t) => {
+  test(`after WebSockets are cut for ${cause}, only the next ones from their address wait`, async (t) => {
     const clock = new ManualClock()
     const { port, refusals } = await withEdge(t, { maxFrameBytes: 1000 }, clock)
     const cut = async ({ socket }: { socket: Socket }) => {
@@ -150,7 +150,7 @@ for (const [cause, frame, counted] of [
   })
 }
 
-test('clients that leave, however they do, have nobody wait', async (t) => {
+test('clients that leave in any way make no connection wait', async (t) => {
   const { port, edge, refusals } = await withEdge(t, {}, new ManualClock())
   for (let i = 0; i < 3 * tooMany; i++) {
     const client = await from(t, '127.0.0.2', port, handshake)

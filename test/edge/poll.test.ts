@@ -11,7 +11,7 @@ import { until, withEdge } from './harness.ts'
 setFlagsFromString('--expose-gc')
 const collect: () => void = runInNewContext('gc')
 
-test('without a position a poll answers at once with the one to go on from', async (t) => {
+test('a poll without a position is answered at once with the position to continue from', async (t) => {
   const { port, sessions } = await withEdge(t)
   const answer = await ask(port, '/v1/poll?subject=a.b&subject=c')
   assert.equal(answer.status, 200)
@@ -20,7 +20,7 @@ test('without a position a poll answers at once with the one to go on from', asy
   assert.deepEqual(sessions.last.closes, ['answered'])
 })
 
-test('with `last` a poll answers with these events, or at once where it is caught up without any', async (t) => {
+test('a poll with `last` is answered with these events, or at once if it is caught up and there are none', async (t) => {
   const { port, sessions } = await withEdge(t)
   const some = ask(port, '/v1/poll?subject=a&last=2')
   await until('it waits', () => sessions.opened.length === 1)
@@ -33,7 +33,7 @@ test('with `last` a poll answers with these events, or at once where it is caugh
   assert.deepEqual((await none).json, { frames: [], live: true, after: 'AAAAAAAA' })
 })
 
-test('the frames of one turn are one answer', async (t) => {
+test('the frames of one turn share one answer', async (t) => {
   const { port, sessions } = await withEdge(t)
   const answer = ask(port, '/v1/poll?subject=a&after=x&after=y')
   await until('it waits', () => sessions.opened.length === 1)
@@ -45,7 +45,7 @@ test('the frames of one turn are one answer', async (t) => {
   assert.equal(sessions.last.deliver('E', {}), 2)
 })
 
-test('an answer says whether all that was missed has been told, with frames or without', async (t) => {
+test('an answer says whether everything missed has been delivered, with or without frames', async (t) => {
   const clock = new ManualClock()
   const { port, sessions } = await withEdge(t, {}, clock)
   const poll = async (happens: () => void) => {
@@ -59,7 +59,7 @@ test('an answer says whether all that was missed has been told, with frames or w
   }
   const caughtUp = () => sessions.last.outlet.caughtUp()
   const deliver = () => sessions.last.deliver('B', { delivery: 1 })
-  assert.deepEqual(await poll(() => {}), [0, false], 'the broker has not given it yet')
+  assert.deepEqual(await poll(() => {}), [0, false], 'the broker has not delivered it yet')
   assert.deepEqual(await poll(caughtUp), [0, true])
   assert.deepEqual(await poll(deliver), [1, false])
   assert.deepEqual(
@@ -71,7 +71,7 @@ test('an answer says whether all that was missed has been told, with frames or w
   )
 })
 
-test('until it is live a poll waits for no event, else until there is one', async (t) => {
+test('with until=live, a poll is answered when it is live; otherwise it waits for an event', async (t) => {
   const { port, sessions } = await withEdge(t)
   const poll = (until: string) => ask(port, `/v1/poll?subject=a&after=x${until}`)
   const held = poll('')
@@ -80,7 +80,7 @@ test('until it is live a poll waits for no event, else until there is one', asyn
   holding!.outlet.caughtUp()
   const answered = poll('&until=live')
   await until('it waits', () => sessions.opened.length === 2)
-  assert.deepEqual(sessions.last.closes, [], 'what was missed is on its way')
+  assert.deepEqual(sessions.last.closes, [], 'the missed events are still to come')
   sessions.last.outlet.caughtUp()
   assert.deepEqual((await answered).json, { frames: [], live: true, after: 'AAAAAAAA' })
   assert.deepEqual(holding!.closes, [])
@@ -99,7 +99,7 @@ test('POST takes the subjects as JSON', async (t) => {
   assert.equal(text.status, 415)
 })
 
-test("a poll's body is no longer than its subjects and tokens may need", async (t) => {
+test("the bound of a poll's body follows from its subjects and tokens", async (t) => {
   const { port, sessions } = await withEdge(t, { maxSubscriptions: 10 })
   const longest = Array.from({ length: 10 }, (_, i) => `${i}`.padEnd(255, 's'))
   const most = await postJson(port, '/v1/poll', { subjects: longest, after: 'A'.repeat(30_000), wait: 0 })
@@ -109,7 +109,7 @@ test("a poll's body is no longer than its subjects and tokens may need", async (
   assert.equal(sessions.opened.length, 1)
 })
 
-test('what a poll asked for is not kept while it waits', async (t) => {
+test('a waiting poll does not keep its request in memory', async (t) => {
   const { port, sessions } = await withEdge(t)
   void postJson(port, '/v1/poll', { subjects: ['a'], after: new Array(1000).fill('latest') }).catch(() => {})
   await until('it waits', () => sessions.opened.length === 1)
@@ -122,7 +122,7 @@ test('what a poll asked for is not kept while it waits', async (t) => {
   sessions.last.outlet.caughtUp()
 })
 
-test('an answer holds at most its number of frames and bytes, and one frame always', async (t) => {
+test('an answer holds at most its number of frames and bytes, but always one frame', async (t) => {
   const { port, sessions } = await withEdge(t, { maxPollFrames: 3, maxPollBytes: 1000 })
   const outcomes: number[] = []
   const poll = async (bodies: unknown[]) => {
@@ -141,7 +141,7 @@ test('an answer holds at most its number of frames and bytes, and one frame alwa
   assert.deepEqual(outcomes, [1, 2])
 })
 
-test('an answer holds all gaps of a turn, however small its bounds: some of them only would be called for again', async (t) => {
+test('an answer holds all gaps of a turn, however small its bounds, because with only some of them all would be due again', async (t) => {
   const { port, sessions } = await withEdge(t, { maxPollFrames: 3, maxPollBytes: 1000 })
   const answer = ask(port, '/v1/poll?subject=a&after=x')
   await until('it waits', () => sessions.opened.length === 1)
@@ -152,7 +152,7 @@ test('an answer holds all gaps of a turn, however small its bounds: some of them
   assert.deepEqual((await answer).json.frames, gaps)
 })
 
-test('the end of the wait answers with the position as it is then', async (t) => {
+test('at the end of its wait, a poll is answered with the current position', async (t) => {
   const clock = new ManualClock()
   const { port, sessions } = await withEdge(t, {}, clock)
   let answered = false
@@ -167,7 +167,7 @@ test('the end of the wait answers with the position as it is then', async (t) =>
   assert.deepEqual((await answer).json, { frames: [], live: false, after: 'MOVED' })
 })
 
-test('a gateway that goes answers at once with the last position', async (t) => {
+test('a gateway that shuts down answers at once with the last position', async (t) => {
   const { port, sessions } = await withEdge(t)
   const answer = ask(port, '/v1/poll?subject=a&after=x')
   await until('it waits', () => sessions.opened.length === 1)
@@ -176,7 +176,7 @@ test('a gateway that goes answers at once with the last position', async (t) => 
   assert.deepEqual((await answer).json, { frames: [], live: false, after: 'AAAAAAAA' })
 })
 
-test('one that goes in the turn in which something came answers from where the poll began', async (t) => {
+test("a gateway that shuts down in the turn of a frame answers with the poll's start position", async (t) => {
   const { port, sessions } = await withEdge(t)
   const answer = ask(port, '/v1/poll?subject=a&after=x')
   await until('it waits', () => sessions.opened.length === 1)
@@ -186,7 +186,7 @@ test('one that goes in the turn in which something came answers from where the p
   assert.deepEqual((await answer).json, { frames: [], live: false, after: 'AAAAAAAA' })
 })
 
-test('a token, which may be of a thousand positions, is made for an answer and not for each of its frames', async (t) => {
+test('a token, which may have a thousand positions, is built once per answer, not once per frame', async (t) => {
   const { port, sessions } = await withEdge(t)
   const answer = ask(port, '/v1/poll?subject=a&after=x')
   await until('it waits', () => sessions.opened.length === 1)
@@ -196,7 +196,7 @@ test('a token, which may be of a thousand positions, is made for an answer and n
   assert.equal(token.mock.callCount(), 1)
 })
 
-test('a poll that cannot begin is answered by the error', async (t) => {
+test('a poll that cannot begin is answered with the error', async (t) => {
   const { port, sessions } = await withEdge(t)
   sessions.onStart = (session) =>
     setImmediate(() => session.outlet.end(new CarillonError('broker_unavailable', 'away')))

@@ -10,7 +10,7 @@ import { until, withEdge } from './harness.ts'
 const path = '/v1/publish'
 const trace = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
-test('one event is published with an id and a time, and answered by its position', async (t) => {
+test('one event is published with an id and a time, and answered with its position', async (t) => {
   const clock = new ManualClock()
   const { port, publisher } = await withEdge(t, {}, clock)
   const answer = await postJson(port, path, { subject: 'a.b', data: { x: 1 } })
@@ -37,7 +37,7 @@ test("the publisher's own id, time and traceparent are kept", async (t) => {
   assert.deepEqual(publisher.calls[1]!.options, {})
 })
 
-test('protobuf is answered by protobuf', async (t) => {
+test('a protobuf request is answered in protobuf', async (t) => {
   const { port, publisher } = await withEdge(t)
   for (const type of ['application/x-protobuf', 'application/protobuf']) {
     const body = encodePublishRequest([
@@ -58,7 +58,7 @@ test('protobuf is answered by protobuf', async (t) => {
 
 const cloudEvent = { specversion: '1.0', id: 'i-1', source: '/shop', type: 'order.paid', subject: 'orders.c1' }
 
-test('a CloudEvent in structured mode is published, its subject is the attribute', async (t) => {
+test('a CloudEvent in structured mode is published under its subject attribute', async (t) => {
   const { port, publisher } = await withEdge(t)
   const time = '2026-11-23T05:00:00.123456Z'
   const body = `{"data":{"n":12345678901234567890},"time":"${time}","zone":7,"traceparent":"${trace}","baggage":"u=a",${JSON.stringify(cloudEvent).slice(1)}`
@@ -107,7 +107,7 @@ test('a CloudEvent in binary mode is published: attributes from headers, the bod
   assert.equal(event.publishedAtUs, Date.UTC(2026, 10, 23, 5) * 1000 + 123_456)
   assert.deepEqual({ ...event.attributes }, { source: '/shop', zone: '7' })
   assert.deepEqual(options, { traceparent: trace })
-  // The data is of any type, also of one that is a body of its own elsewhere, or of none.
+  // The data may have any media type, even one that is a body form in other requests, or none.
   const bytes = Uint8Array.of(0, 0xff, 0x0a)
   for (const type of ['application/x-protobuf', 'image/png', 'text/plain;charset=utf-8', '']) {
     const answer = await send(type === '' ? {} : { 'Content-Type': type }, bytes)
@@ -135,7 +135,7 @@ test('attributes in headers may be quoted and percent-encoded', async (t) => {
   }
 })
 
-test('what is wrong with a CloudEvent in binary mode is named by its header', async (t) => {
+test('an error in a CloudEvent in binary mode names its header', async (t) => {
   const { port, publisher } = await withEdge(t)
   const without = (...names: string[]) => Object.entries(attributes).filter(([name]) => !names.includes(name))
   const whole = without()
@@ -164,7 +164,7 @@ test('what is wrong with a CloudEvent in binary mode is named by its header', as
   assert.equal(publisher.calls.length, 0)
 })
 
-test('headers beside a CloudEvent in structured or batched mode count for nothing', async (t) => {
+test('`ce-` headers of a CloudEvent in structured or batched mode are ignored', async (t) => {
   const { port, publisher } = await withEdge(t)
   const send = (type: string, event: unknown) => {
     const headers = { ...attributes, 'ce-id': 'other', 'ce-subject': 'a.*', 'Content-Type': type }
@@ -241,9 +241,9 @@ test('a batch with one wrong event publishes nothing and names its index', async
   assert.equal(publisher.calls.length, 0)
 })
 
-test('a request of too many events is refused before any of them is read', async (t) => {
+test('a request with too many events is refused before any of them is read', async (t) => {
   const { port } = await withEdge(t, { maxPublishEvents: 2 })
-  // None of them is an event.
+  // None of them is a valid event.
   const bodies: [body: string | Uint8Array, type: string][] = [
     ['{"events":[1,2,3]}', 'application/json'],
     ['[1,2,3]', 'application/cloudevents-batch+json'],
@@ -255,7 +255,7 @@ test('a request of too many events is refused before any of them is read', async
   }
 })
 
-test('bodies of another form are refused for what they are', async (t) => {
+test('a body of the wrong form is refused with an error that names its form', async (t) => {
   const { port, publisher } = await withEdge(t, { maxPublishEvents: 2 })
   const refusals: [body: string | Uint8Array, type: string, status: number, code: string][] = [
     ['{', 'application/json', 400, 'bad_request'],
@@ -279,7 +279,7 @@ test('bodies of another form are refused for what they are', async (t) => {
   assert.equal(publisher.calls.length, 0)
 })
 
-test('what the publisher refuses is answered by its code', async (t) => {
+test('an error of the publisher is answered with its code', async (t) => {
   const { port, publisher, logged } = await withEdge(t)
   publisher.answer = () => Promise.reject(new CarillonError('broker_unavailable', 'away', { retryAfterMs: 1500 }))
   const away = await postJson(port, path, { subject: 'a' })
@@ -292,7 +292,7 @@ test('what the publisher refuses is answered by its code', async (t) => {
   assert.deepEqual(logged, [withheld, 'error: a request failed'])
 })
 
-test('a body over the limit is refused with and without a length', async (t) => {
+test('a body above the limit is refused, with and without Content-Length', async (t) => {
   const { port, edge } = await withEdge(t, { maxBodyBytes: 1000 })
   const announced = await postJson(port, path, { subject: 'a', text: 'x'.repeat(2000) })
   assert.deepEqual([announced.status, announced.json.error.code], [413, 'frame_too_large'])
@@ -311,7 +311,7 @@ test('a body over the limit is refused with and without a length', async (t) => 
   assert.equal(edge.counters.refused.frame_too_large, 2)
 })
 
-test('a body that does not arrive in time is refused, however it drips', async (t) => {
+test('a body that does not arrive in time is refused, even if it keeps dripping', async (t) => {
   const clock = new ManualClock()
   const { port, edge } = await withEdge(t, { bodyMs: 10_000, maxBodies: 1 }, clock)
   const raw = new RawClient(port)
@@ -332,7 +332,7 @@ test('a body that does not arrive in time is refused, however it drips', async (
   assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
 })
 
-test('bodies that stop on their way make room for others, of their own address and of other ones', async (t) => {
+test('stalled bodies make room for others, of their own and of other addresses', async (t) => {
   const clock = new ManualClock()
   const { port, edge, refusals } = await withEdge(t, { maxBodies: 4 }, clock)
   const head = [`POST ${path} HTTP/1.1`, 'Host: localhost', 'Content-Type: application/json', 'Content-Length: 100']
@@ -348,7 +348,7 @@ test('bodies that stop on their way make room for others, of their own address a
     'one of the others made room',
     () => slow.filter(({ text }) => text.includes('request_timeout')).length === 1,
   )
-  // What is left is full again, and speaks.
+  // All slots are used again, by bodies that keep sending.
   const last = new RawClient(port)
   last.send(...head, '', '{')
   await until('its head is read', () => edge.counters.httpConnections === 4)
@@ -381,7 +381,7 @@ test('a body may come in pieces', async (t) => {
   assert.equal(Buffer.from(publisher.calls[0]!.events[0]!.data).toString(), 'in pieces')
 })
 
-test('a client that leaves amid its body makes room again', async (t) => {
+test('a client that leaves during its body frees its slot', async (t) => {
   const { port, edge } = await withEdge(t, { maxBodies: 1 })
   const raw = new RawClient(port)
   raw.send(`POST ${path} HTTP/1.1`, 'Host: localhost', 'Content-Type: application/json', 'Content-Length: 100', '', '{')
@@ -391,7 +391,7 @@ test('a client that leaves amid its body makes room again', async (t) => {
   assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
 })
 
-test('publish requests beyond those that may wait for the broker are refused', async (t) => {
+test('publish requests above the limit of those that wait for the broker are refused', async (t) => {
   const { port, publisher } = await withEdge(t, { maxPublishes: 1 })
   const { answer } = publisher
   let release = () => {}
@@ -408,7 +408,7 @@ test('publish requests beyond those that may wait for the broker are refused', a
   assert.equal((await postJson(port, path, { subject: 'a' })).status, 200)
 })
 
-test('a publish request that fails makes room again', async (t) => {
+test('a failed publish request makes room again', async (t) => {
   const { port, publisher } = await withEdge(t, { maxPublishes: 1 })
   const { answer } = publisher
   publisher.answer = () => Promise.reject(new CarillonError('broker_unavailable', 'away'))
@@ -424,7 +424,7 @@ test('a foreign page and a foreign Host header cannot publish', async (t) => {
     return [answer.status, answer.json.error?.code]
   }
   assert.deepEqual(await status({ Origin: 'https://evil.example' }), [403, 'origin_refused'])
-  // DNS rebinding: the name of the page's own host points here.
+  // DNS rebinding: the name of the page's host points here.
   const rebound = { Host: `evil.example:${port}`, Origin: `http://evil.example:${port}` }
   assert.deepEqual(await status(rebound), [403, 'origin_refused'])
   assert.deepEqual(await status({ Host: 'evil.example' }), [403, 'origin_refused'])
@@ -434,14 +434,14 @@ test('a foreign page and a foreign Host header cannot publish', async (t) => {
   assert.deepEqual(await status({ Origin: 'https://app.example' }), [200, undefined])
 })
 
-test('publishing is closed on a listener that others can reach', async (t) => {
+test('publishing is closed on a listener that other hosts can reach', async (t) => {
   const { port, publisher } = await withEdge(t, { host: '0.0.0.0' })
   const answer = await postJson(port, path, { subject: 'a' })
   assert.deepEqual([answer.status, answer.json.error.code], [403, 'publish_closed'])
   assert.equal(publisher.calls.length, 0)
 })
 
-test('the digits of JSON data reach the broker as they were written, alone and in a batch', async (t) => {
+test('numbers in JSON data reach the broker digit by digit, alone and in a batch', async (t) => {
   const { port, publisher } = await withEdge(t)
   const data = '{"n":12345678901234567890,"big":1e999,"x":1.0}'
   const headers = { 'Content-Type': 'application/json' }
@@ -467,14 +467,14 @@ test('a deletion with a payload is refused in JSON and in protobuf', async (t) =
   assert.equal(publisher.calls.length, 0)
 })
 
-test('a wrong subject in a batch is named by its index', async (t) => {
+test('an error for a wrong subject in a batch names its index', async (t) => {
   const { port } = await withEdge(t)
   const answer = await postJson(port, path, { events: [{ subject: 'a' }, { subject: 'a..b' }] })
   assert.equal(answer.json.error.code, 'bad_subject')
   assert.match(answer.json.error.message, /^events\[1\]: subject "a\.\.b"/)
 })
 
-test('a parameter that nobody reads is refused, as elsewhere', async (t) => {
+test('an unknown parameter is refused, as elsewhere', async (t) => {
   const { port, publisher } = await withEdge(t)
   const answer = await postJson(port, `${path}?sync=1`, { subject: 'a' })
   assert.deepEqual([answer.status, answer.json.error.code], [400, 'bad_request'])

@@ -28,7 +28,7 @@ test('broken percent-encoding, bytes that are not UTF-8 and unknown parameters a
   assert.throws(() => parseQuery('__proto__=a', ['subject']), code('bad_request', /got "__proto__"/))
 })
 
-test('Last-Event-ID beats after, also as the parameter that polyfills send', () => {
+test('Last-Event-ID overrides after, also as the parameter that polyfills send', () => {
   assert.deepEqual(sseRequest('subject=a&after=old', 'new'), { subjects: ['a'], after: ['new'] })
   assert.deepEqual(sseRequest('subject=a&after=old&lastEventId=new', ''), { subjects: ['a'], after: ['new'] })
   assert.deepEqual(sseRequest('subject=a&last=5', 'new'), { subjects: ['a'], after: ['new'] })
@@ -36,7 +36,7 @@ test('Last-Event-ID beats after, also as the parameter that polyfills send', () 
   assert.deepEqual(sseRequest('subject=a&after=', ''), { subjects: ['a'], after: [] })
 })
 
-test('a request without a subject says how one looks', () => {
+test('the error for a request without a subject shows an example', () => {
   assert.throws(() => sseRequest('', ''), code('bad_request', /at least one subject/))
   assert.throws(() => pollRequestFromJson({ subjects: [] }), code('bad_request', /at least one subject/))
 })
@@ -75,7 +75,7 @@ test('the JSON form of a poll takes after as a string or an array and names a fi
   assert.throws(() => pollRequestFromJson(null), code('bad_request', /got null/))
 })
 
-test('a page may connect from the host that it asks, by either scheme, and from the allowed origins', () => {
+test('a page may connect from the requested host, with either scheme, and from allowed origins', () => {
   assert.ok(isOriginAllowed('', 'gw.example', []))
   assert.ok(isOriginAllowed('https://gw.example:8080', 'gw.example:8080', []))
   assert.ok(isOriginAllowed('http://GW.example', 'gw.example', []))
@@ -93,7 +93,7 @@ test('a page may connect from the host that it asks, by either scheme, and from 
   }
 })
 
-test('a WebSocket that answers no ping is closed in the range that uWebSockets.js takes, with time to answer', () => {
+test("the idle timeout of a WebSocket is in uWebSockets.js's range and leaves time to answer a ping", () => {
   assert.equal(idleTimeoutSeconds(25_000), 41)
   assert.equal(idleTimeoutSeconds(10_000), 18)
   assert.equal(idleTimeoutSeconds(4000), 12)

@@ -14,7 +14,7 @@ const collect: () => void = runInNewContext('gc')
 interface Client {
   readonly source: EventSource
   readonly events: { type: string; data: string; id: string }[]
-  /** `readyState`s at errors: 0 = it will connect again, 2 = it gave up. */
+  /** `readyState` at each error: 0 = EventSource will reconnect, 2 = it gave up. */
   readonly errors: number[]
 }
 
@@ -31,7 +31,7 @@ function follow(t: TestContext, { port }: Harness, query: string): Client {
   return client
 }
 
-/** A stream as bytes: status line, headers and chunks. */
+/** Reads a stream as bytes: status line, headers and chunks. */
 async function open({ port }: Harness, query: string, ...headers: string[]): Promise<RawClient> {
   const raw = new RawClient(port)
   raw.send(`GET /v1/sse?${query} HTTP/1.1`, 'Host: localhost', ...headers, '', '')
@@ -42,7 +42,7 @@ async function open({ port }: Harness, query: string, ...headers: string[]): Pro
 /** 5 bytes of text beyond one position. */
 const manyPositions = (n: number) => `manypositions-${String(n).padStart(40, '0')}`
 
-test('the stream opens with a position, and each event of one partition has its own id', async (t) => {
+test('a stream opens with a position, and each event of a single partition has its id', async (t) => {
   const harness = await withEdge(t)
   const client = follow(t, harness, 'subject=a.b&subject=c.*')
   await until('it is open', () => client.events.length === 1)
@@ -58,7 +58,7 @@ test('the stream opens with a position, and each event of one partition has its 
   ])
 })
 
-test('sessions at different positions get the shared event with their own id', async (t) => {
+test('sessions at different positions receive the shared event, each with its own id', async (t) => {
   const harness = await withEdge(t)
   const clients = [follow(t, harness, 'subject=a'), follow(t, harness, 'subject=>')]
   await until('both are open', () => clients.every(({ events }) => events.length === 1))
@@ -80,7 +80,7 @@ test('sessions at different positions get the shared event with their own id', a
   )
 })
 
-test('a stream opens with its position and how often something comes', async (t) => {
+test('a stream opens with its position and its heartbeat interval', async (t) => {
   const { text } = await open(await withEdge(t, { heartbeatMs: 900_000 }), 'subject=a')
   assert.match(text, /event: after\ndata: \{"heartbeatMs":900000\}\nid: AAAAAAAA\n\n/)
 })
@@ -100,7 +100,7 @@ test('the headers keep caches and proxies from holding the stream back', async (
   }
 })
 
-test('EventSource comes back with the last id it saw, which beats after', async (t) => {
+test('EventSource reconnects with the last id it received, which overrides after', async (t) => {
   const harness = await withEdge(t)
   const client = follow(t, harness, 'subject=a&after=old')
   await until('it is open', () => client.events.length === 1)
@@ -113,7 +113,7 @@ test('EventSource comes back with the last id it saw, which beats after', async 
   assert.deepEqual(harness.sessions.opened[0]!.closes, ['answered'])
 })
 
-test('the end of a stream is well-formed: when to come back, why, and the last chunk', async (t) => {
+test('a stream ends with the reconnect delay, the error and the last chunk', async (t) => {
   const harness = await withEdge(t)
   const raw = await open(harness, 'subject=a')
   harness.sessions.last.deliver('B', {})
@@ -125,7 +125,7 @@ test('the end of a stream is well-formed: when to come back, why, and the last c
   assert.ok(!raw.text.includes('Connection: close'))
 })
 
-test('a request that is wrong for ever is answered by its status, and EventSource gives up', async (t) => {
+test('a request that can never succeed is answered with its status, and EventSource gives up', async (t) => {
   const harness = await withEdge(t)
   harness.sessions.onStart = () => {
     throw new CarillonError('no_route', 'no route covers a')
@@ -139,13 +139,13 @@ test('a request that is wrong for ever is answered by its status, and EventSourc
   assert.equal((await ask(harness.port, '/v1/sse?subject=%ff')).json.error.code, 'bad_request')
   const foreign = await ask(harness.port, '/v1/sse?subject=a', { headers: { Origin: 'https://evil.example' } })
   assert.equal(foreign.status, 403)
-  // Found out later, after the broker was asked.
+  // Known only after a request to the broker.
   harness.sessions.onStart = (session) =>
     setImmediate(() => session.outlet.end(new CarillonError('bad_token', 'damaged')))
   assert.equal((await ask(harness.port, '/v1/sse?subject=a&after=x')).json.error.code, 'bad_token')
 })
 
-test('a request that can succeed later gets 200, the time to come back, and the end', async (t) => {
+test('a request that can succeed later gets 200, the reconnect delay, and the end of the stream', async (t) => {
   const harness = await withEdge(t)
   harness.sessions.refusal = new CarillonError('overloaded', 'no room', { retryAfterMs: 1234 })
   const refused = await ask(harness.port, '/v1/sse?subject=a')
@@ -160,13 +160,13 @@ test('a request that can succeed later gets 200, the time to come back, and the 
   assert.ok(Number(ms) >= 1000 && Number(ms) <= 4000, ms)
 })
 
-test('a session that ends before it began says stop by 204', async (t) => {
+test('a session that ends before it began is answered with 204, which stops EventSource', async (t) => {
   const harness = await withEdge(t)
   harness.sessions.onStart = (session) => setImmediate(() => session.outlet.end(undefined))
   assert.equal((await ask(harness.port, '/v1/sse?subject=a')).status, 204)
 })
 
-/** A stream that is open, at a position in many partitions. */
+/** Opens a stream at a position in many partitions. */
 async function followMany(t: TestContext, harness: Harness) {
   harness.sessions.onStart = (session) => {
     session.position = manyPositions(0)
@@ -177,7 +177,7 @@ async function followMany(t: TestContext, harness: Harness) {
   return { client, session: harness.sessions.last }
 }
 
-test('an id that spans partitions comes at most once a second, at the end as well', async (t) => {
+test('an id that spans partitions is sent at most once a second, and also after the last event', async (t) => {
   const clock = new ManualClock()
   const harness = await withEdge(t, {}, clock)
   const { client, session } = await followMany(t, harness)
@@ -196,7 +196,7 @@ test('an id that spans partitions comes at most once a second, at the end as wel
   assert.deepEqual(client.events.at(-1), { type: 'message', data: '{"n":4}', id: manyPositions(4) })
 })
 
-test('an event at which another history may begin carries the id at once, whatever it spans', async (t) => {
+test('an event at which another history may begin carries the id at once, however many partitions it spans', async (t) => {
   const harness = await withEdge(t, {}, new ManualClock())
   const { client, session } = await followMany(t, harness)
   session.deliver(manyPositions(1), { n: 1 })
@@ -209,7 +209,7 @@ test('an event at which another history may begin carries the id at once, whatev
   )
 })
 
-test('a control frame carries the id at once, whatever it spans', async (t) => {
+test('a control frame carries the id at once, however many partitions it spans', async (t) => {
   const clock = new ManualClock()
   const harness = await withEdge(t, {}, clock)
   harness.sessions.onStart = (session) => {
@@ -224,7 +224,7 @@ test('a control frame carries the id at once, whatever it spans', async (t) => {
   assert.equal(client.events[1]!.id, manyPositions(9))
 })
 
-test('a silent stream gets a comment every heartbeat, and its position when that has moved', async (t) => {
+test('a silent stream receives a comment every heartbeat, or its position if it has moved', async (t) => {
   const clock = new ManualClock()
   const harness = await withEdge(t, { heartbeatMs: 25_000 }, clock)
   const raw = await open(harness, 'subject=a')
@@ -238,7 +238,7 @@ test('a silent stream gets a comment every heartbeat, and its position when that
   await until('the position has come', () => raw.text.includes('event: after\ndata: {}\nid: MOVED\n\n'))
 })
 
-test('a full socket stops the stream at its first refusal, and it goes on without loss', async (t) => {
+test('a full socket stops the stream at the first refused write, and the stream continues without loss', async (t) => {
   const harness = await withEdge(t)
   const raw = await open(harness, 'subject=a')
   raw.socket.pause()
@@ -250,7 +250,7 @@ test('a full socket stops the stream at its first refusal, and it goes on withou
   assert.equal(outcome, 0)
   assert.equal(session.deliver('never', { n: 'never' }), 2)
   assert.equal(session.control({ n: 'never' }), 2)
-  // The rest goes out as the socket drains, each time until it is full again.
+  // The rest is sent as the socket drains, each time until it is full again.
   const goal = taken + 500
   harness.sessions.onDrained = () => {
     session.outlet.batch(() => {
@@ -268,7 +268,10 @@ test('a full socket stops the stream at its first refusal, and it goes on withou
   assert.ok(!raw.text.includes('never'))
 })
 
-/** What the complete chunks of a stream hold: uWS ends a chunk with the beginning of the next one. Throws where a chunk is not as long as it says. */
+/**
+ * Returns the content of a stream's complete chunks; uWS ends a chunk with the beginning of the
+ * next one. Throws if a chunk's length is wrong.
+ */
 function blocksOf(text: string): string {
   let body = ''
   for (let at = text.indexOf('\r\n\r\n') + 4; at < text.length; ) {
@@ -288,7 +291,7 @@ function blocksOf(text: string): string {
   return body
 }
 
-test('a block comes with the end of its chunk: no reader has to wait for the next one', async (t) => {
+test('a block arrives with the end of its chunk, so that no reader waits for the next one', async (t) => {
   const harness = await withEdge(t)
   const raw = await open(harness, 'subject=a')
   assert.match(blocksOf(raw.text), /^retry: \d+\nevent: after\n.*\n.*\n\n$/)
@@ -299,7 +302,7 @@ test('a block comes with the end of its chunk: no reader has to wait for the nex
   }
 })
 
-test('every blank line ends a block with data, whatever is written', async (t) => {
+test('every blank line ends a block with data, whatever was written before', async (t) => {
   const clock = new ManualClock()
   const harness = await withEdge(t, { heartbeatMs: 25_000 }, clock)
   const raw = await open(harness, 'subject=a')
@@ -320,7 +323,7 @@ for (const [what, length] of [
   ['small blocks of a batch', 700],
   ['blocks larger than a cork', 40_000],
 ] as const) {
-  test(`${what} reach a socket that takes little at a time, each of them whole`, async (t) => {
+  test(`${what} reach a slow socket complete`, async (t) => {
     const harness = await withEdge(t)
     const raw = await open(harness, 'subject=a')
     raw.socket.pause()
@@ -336,16 +339,16 @@ for (const [what, length] of [
     harness.sessions.onDrained = fill
     fill()
     assert.ok(taken < goal, 'the socket was full')
-    // A little at a time: whenever it drains there is room for a part of what comes next.
+    // Reads a little at a time, so that each drain makes room for a part of the next block.
     const reading = setInterval(() => raw.socket.resume(), 1)
     t.after(() => clearInterval(reading))
-    // The end of all text, which would be joined anew for each look at it.
+    // Checks the end only: the whole text would be joined again for each check.
     let end = ''
     raw.socket.on('data', (bytes: Buffer) => {
       raw.socket.pause()
       end = (end + bytes.toString('latin1')).slice(-2 * length - 1000)
     })
-    // A comment may come behind the last block, when what uWS had buffered is through.
+    // A comment may follow the last block, once uWS's buffer is flushed.
     const isThere = () => {
       return end.includes(`"n":${goal - 1},`) && /x"\}\n\n(\r\n2\r\n:\n)*$/.test(end.slice(-200))
     }
@@ -356,7 +359,7 @@ for (const [what, length] of [
   })
 }
 
-test('a socket that takes nothing for two heartbeats is closed', async (t) => {
+test('a socket that accepts nothing for two heartbeats is closed', async (t) => {
   const clock = new ManualClock()
   const harness = await withEdge(t, {}, clock)
   const raw = await open(harness, 'subject=a')
@@ -370,7 +373,7 @@ test('a socket that takes nothing for two heartbeats is closed', async (t) => {
   assert.deepEqual(session.closes, ['lost'])
 })
 
-test('a socket that takes something between two heartbeats is not closed, however often it is full', async (t) => {
+test('a socket that accepts data between heartbeats is not closed, however often it is full', async (t) => {
   const clock = new ManualClock()
   const harness = await withEdge(t, {}, clock)
   const raw = await open(harness, 'subject=a')
@@ -378,7 +381,7 @@ test('a socket that takes something between two heartbeats is not closed, howeve
   const body = 'x'.repeat(64 * 1024)
   for (let round = 0; round < 3; round++) {
     raw.socket.pause()
-    // What the kernel takes after that may drain it before anybody reads.
+    // The kernel may accept more after that, and drain the socket before the client reads.
     const { drains } = session
     for (let outcome = 1, n = 0; outcome === 1 && n < 1000; n++) outcome = session.deliver(`p${n}`, { body })
     await clock.advance(25_100)
@@ -397,7 +400,7 @@ test('a client that leaves ends its session once', async (t) => {
   assert.equal(harness.sessions.last.deliver('x', {}), 2)
 })
 
-test('a stream does not keep the request that it came by', async (t) => {
+test('a stream does not keep its request in memory', async (t) => {
   const harness = await withEdge(t)
   const { sessions, port } = harness
   const many = async (count: number): Promise<number> => {
@@ -416,6 +419,6 @@ test('a stream does not keep the request that it came by', async (t) => {
   }
   const before = await many(50)
   const each = (await many(300)) / 300 - before / 300
-  // The query is 10 KB; its client is in this process as well.
+  // The query has 10 KB, and the client is in this process too.
   assert.ok(each < 6000, `${each} bytes`)
 })

@@ -44,7 +44,7 @@ async function connected(
   return client
 }
 
-test('a session opens before the handshake ends and its welcome is the first frame', async (t) => {
+test('a session opens before the handshake ends, and its welcome is the first frame', async (t) => {
   const harness = await withEdge(t)
   const client = await connected(harness)
   assert.match(client.frames[0]!.text, /welcome/)
@@ -55,7 +55,7 @@ test('a session opens before the handshake ends and its welcome is the first fra
   assert.deepEqual(harness.sessions.last.closes, ['lost'])
 })
 
-test('the first subprotocol of the client that is spoken here is chosen', async (t) => {
+test("the first supported subprotocol in the client's order is chosen", async (t) => {
   const harness = await withEdge(t)
   const proto = await connected(harness, ['chat', 'carillon.v1.proto', 'carillon.v1.json'])
   assert.equal(proto.ws.protocol, 'carillon.v1.proto')
@@ -66,7 +66,7 @@ test('the first subprotocol of the client that is spoken here is chosen', async 
   assert.equal(json.frames[0]!.binary, false)
 })
 
-test('a client that speaks only unknown subprotocols is refused before the upgrade', async (t) => {
+test('a client that offers only unknown subprotocols is refused before the upgrade', async (t) => {
   const harness = await withEdge(t)
   const client = connect(harness, ['mqtt', 'toString'])
   await until('it is refused', () => client.refused !== undefined)
@@ -75,7 +75,7 @@ test('a client that speaks only unknown subprotocols is refused before the upgra
   assert.equal(harness.sessions.opened.length, 0)
 })
 
-test('a page of a foreign origin is refused, of the same host and of an allowed origin is not', async (t) => {
+test('a page of a foreign origin is refused; a page of the same host or of an allowed origin is not', async (t) => {
   const harness = await withEdge(t, { allowOrigin: ['https://app.example'] })
   const foreign = connect(harness, [], { Origin: 'https://evil.example' })
   await until('it is refused', () => foreign.refused !== undefined)
@@ -85,7 +85,7 @@ test('a page of a foreign origin is refused, of the same host and of an allowed 
   await connected(harness, [], { Origin: `http://127.0.0.1:${harness.port}` })
 })
 
-test('a gateway without room answers the handshake by 503 and the time to come back', async (t) => {
+test('a gateway without room answers the handshake with 503 and Retry-After', async (t) => {
   const harness = await withEdge(t)
   harness.sessions.refusal = new CarillonError('overloaded', 'no room', { retryAfterMs: 2500 })
   const client = connect(harness)
@@ -111,7 +111,7 @@ test('frames reach the session decoded, in both encodings', async (t) => {
   assert.deepEqual(harness.sessions.last.received[0], { kind: 'ping', t: 7 })
 })
 
-test('what comes behind a subscription waits for it, whatever it is, and more than may wait is taken in order too', async (t) => {
+test('frames of any kind after a subscription wait for it, and all are handled in order', async (t) => {
   const harness = await withEdge(t)
   const client = await connected(harness)
   const session = harness.sessions.last
@@ -135,7 +135,7 @@ test('what comes behind a subscription waits for it, whatever it is, and more th
   assert.equal(refs.length, 1003)
 })
 
-test('what is not a frame is refused once the frames before it are handled', async (t) => {
+test('an invalid frame is refused after the frames before it are handled', async (t) => {
   const harness = await withEdge(t)
   const client = await connected(harness)
   const session = harness.sessions.last
@@ -156,7 +156,7 @@ test('what is not a frame is refused once the frames before it are handled', asy
   )
 })
 
-test('what is not a frame is refused as bad_frame and the connection goes on', async (t) => {
+test('an invalid frame is refused as bad_frame, and the connection continues', async (t) => {
   const harness = await withEdge(t)
   const json = await connected(harness)
   const ofJson = harness.sessions.last
@@ -175,16 +175,16 @@ test('what is not a frame is refused as bad_frame and the connection goes on', a
     ofJson.refused.map(({ code }) => code),
     ['bad_frame', 'bad_frame', 'bad_frame', 'bad_frame'],
   )
-  assert.match(ofJson.refused[3]!.message, /expected text frames on this subprotocol, got a binary one/)
+  assert.match(ofJson.refused[3]!.message, /expected text frames on this subprotocol, got a binary frame/)
   assert.deepEqual(
     ofProto.refused.map(({ code }) => code),
     ['bad_frame', 'bad_frame'],
   )
-  assert.match(ofProto.refused[1]!.message, /expected binary frames on this subprotocol, got a text one/)
+  assert.match(ofProto.refused[1]!.message, /expected binary frames on this subprotocol, got a text frame/)
   assert.equal(json.closed, undefined)
 })
 
-test('a frame over the limit is answered by an error frame and close code 1009, up to twice the limit', async (t) => {
+test('a frame of up to twice the limit is answered with an error frame and close code 1009', async (t) => {
   const harness = await withEdge(t, { maxFrameBytes: 1000 })
   const exact = await connected(harness)
   exact.ws.send(`{"ping":{"t":1}}${' '.repeat(1000 - 16)}`)
@@ -205,7 +205,7 @@ test('a frame over the limit is answered by an error frame and close code 1009, 
   assert.equal(harness.refusals.counts().maxFrameBytes, 1, 'sessions, here fakes, count the others')
 })
 
-test('text that is not UTF-8 ends that connection only', async (t) => {
+test('text that is not UTF-8 ends only its connection', async (t) => {
   const harness = await withEdge(t)
   const witness = await connected(harness)
   const raw = await rawUpgrade(harness)
@@ -214,7 +214,7 @@ test('text that is not UTF-8 ends that connection only', async (t) => {
   assert.equal(witness.closed, undefined)
 })
 
-test('the end of a session is an error frame, then the close code of the errors table and the code as reason', async (t) => {
+test('a session ends with an error frame, the close code of the errors table and the error code as reason', async (t) => {
   const harness = await withEdge(t)
   const cases = [
     [new CarillonError('shutting_down', 'bye', { retryAfterMs: 300 }), 1012],
@@ -237,7 +237,7 @@ test('the end of a session is an error frame, then the close code of the errors 
   assert.equal(client.closed!.code, 1000)
 })
 
-test('a session that ends over a frame, or while it writes, closes its connection at once, as clients wait for', async (t) => {
+test('a session that ends on a frame, or while it writes, closes its connection at once', async (t) => {
   const harness = await withEdge(t)
   const error = new CarillonError('overloaded', 'too much')
   harness.sessions.onReceive = ({ outlet }, frame) => {
@@ -245,20 +245,20 @@ test('a session that ends over a frame, or while it writes, closes its connectio
     else outlet.batch(() => outlet.end(error))
   }
   for (const frame of ['{"ping":{"t":1}}', '{"unsubscribe":{"ref":1}}']) {
-    // The one of `ws` closes its socket itself.
+    // The client of `ws` would close the socket itself.
     const client = new globalThis.WebSocket(`ws://127.0.0.1:${harness.port}/v1/ws`)
     let code = 0
     client.onopen = () => client.send(frame)
     client.onclose = (closed) => {
       code = closed.code
     }
-    // uWS gives up a socket that is silent after 8 s at the earliest.
+    // uWS gives up a silent socket after 8 s at the earliest.
     await until('it is closed', () => code !== 0, 6000)
     assert.equal(code, 3000)
   }
 })
 
-test('a fault of the gateway ends the session that met it, and is logged', async (t) => {
+test('a fault of the gateway ends only the affected session, and is logged', async (t) => {
   const harness = await withEdge(t)
   const client = await connected(harness)
   harness.sessions.onReceive = () => {
@@ -271,7 +271,7 @@ test('a fault of the gateway ends the session that met it, and is logged', async
   assert.deepEqual(harness.logged, ['error: a frame could not be handled'])
 })
 
-test('a full socket says so, refuses beyond its limit, and drains without loss', async (t) => {
+test('a full socket reports it, refuses writes beyond its limit, and drains without loss', async (t) => {
   const harness = await withEdge(t, { maxBackpressureBytes: 64 * 1024 })
   const client = await connected(harness)
   client.ws.pause()
@@ -297,7 +297,7 @@ test('a full socket says so, refuses beyond its limit, and drains without loss',
   )
 })
 
-test('a plain GET on the path is told to upgrade', async (t) => {
+test('the answer to a plain GET on the path asks for an upgrade', async (t) => {
   const { port } = await withEdge(t)
   const answer = await ask(port, '/v1/ws')
   assert.equal(answer.status, 400)
@@ -315,7 +315,7 @@ test('an upgraded connection leaves the count of HTTP connections', async (t) =>
   assert.deepEqual(harness.sessions.last.closes, ['client'])
 })
 
-test('connections over the limit are closed unanswered, and there is room again when others leave', async (t) => {
+test('connections above the limit are closed without an answer, and others are accepted when some leave', async (t) => {
   const harness = await withEdge(t, { maxHttpConnections: 2 })
   const idle = [new RawClient(harness.port), new RawClient(harness.port)]
   await until('both are there', () => harness.edge.counters.httpConnections === 2)
@@ -341,12 +341,12 @@ async function rawUpgrade({ port }: Harness): Promise<RawClient> {
   return raw
 }
 
-/** A client's frame of up to 125 bytes; a mask of zeros leaves the payload as it is. */
+/** Returns a client's frame of up to 125 bytes. A mask of zeros leaves the payload unchanged. */
 function maskedFrame(opcode: number, payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from([opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload])
 }
 
-test('a client is pinged when it has sent nothing for a heartbeat, and not once it is gone', async (t) => {
+test('a client is pinged when it has sent nothing for a heartbeat, and not after it has left', async (t) => {
   const clock = new ManualClock()
   const harness = await withEdge(t, { heartbeatMs: 25_000 }, clock)
   const { waiting } = clock
@@ -358,7 +358,7 @@ test('a client is pinged when it has sent nothing for a heartbeat, and not once 
   const talks = harness.sessions.last
   talks.subscribed = true
   talking.ws.on('ping', () => pings.talking++)
-  // Each part of the way is behind what the clients were sent before: a ping would have come.
+  // Frames sent before arrive in order, so that a ping would have arrived by then.
   const passes = async (ms: number) => {
     await clock.advance(ms)
     const { length } = talking.frames
@@ -380,10 +380,10 @@ test('a client is pinged when it has sent nothing for a heartbeat, and not once 
   silent.ws.terminate()
   talking.ws.close()
   await until('both are gone', () => harness.sessions.opened.every(({ closes }) => closes.length === 1))
-  assert.equal(clock.waiting, waiting, 'nothing waits for them')
+  assert.equal(clock.waiting, waiting, 'no timer is left for them')
 })
 
-test('a client that sends frames and reads nothing is cut after two heartbeats in which nothing went, and not before', async (t) => {
+test('a client that sends frames but does not read is cut after two heartbeats without progress, and not before', async (t) => {
   const clock = new ManualClock()
   const heartbeatMs = 25_000
   const harness = await withEdge(t, { heartbeatMs, maxBackpressureBytes: 64 * 1024 }, clock)
@@ -391,7 +391,7 @@ test('a client that sends frames and reads nothing is cut after two heartbeats i
   client.ws.send('{"subscribe":{"ref":1,"subject":"a"}}')
   const { last: session } = harness.sessions
   await until('it has subscribed', () => session.subscribed)
-  /** Until nothing more goes: the kernels on the way take some. */
+  /** Writes until the socket accepts nothing more; the kernels on the way buffer some. */
   const fill = async () => {
     for (let drains = -1; drains !== session.drains; ) {
       drains = session.drains
@@ -415,7 +415,7 @@ test('a client that sends frames and reads nothing is cut after two heartbeats i
   client.ws.pause()
   await fill()
   for (let i = 0; i < 2; i++) await beat()
-  assert.deepEqual(session.closes, [], 'something went meanwhile')
+  assert.deepEqual(session.closes, [], 'some data was sent in the meantime')
   await beat()
   await until('it is cut', () => session.closes.length === 1)
   assert.deepEqual(session.closes, ['lost'])
@@ -424,7 +424,7 @@ test('a client that sends frames and reads nothing is cut after two heartbeats i
   client.ws.terminate()
 })
 
-test('a client that floods and reads nothing is cut, so that nothing more is read from it', async (t) => {
+test('a client that floods and does not read is cut, so that nothing more is read from it', async (t) => {
   const harness = await withEdge(t, { maxWaitingFrameBytes: 64 * 1024 })
   const client = await connected(harness)
   const { last: session } = harness.sessions
@@ -445,7 +445,7 @@ test('a client that floods and reads nothing is cut, so that nothing more is rea
   assert.ok(bursts < 200, `${bursts} bursts were read: uWS reads on for 8 s and more`)
 })
 
-test('a client that never subscribes is ended after two heartbeats, however often it speaks, and one that has subscribed is not', async (t) => {
+test('a client that never subscribes is ended after two heartbeats, however often it sends, and one that has subscribed is not', async (t) => {
   const clock = new ManualClock()
   const heartbeatMs = 25_000
   const harness = await withEdge(t, { heartbeatMs }, clock)

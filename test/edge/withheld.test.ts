@@ -6,7 +6,7 @@ import { withEdge } from './harness.ts'
 
 const secret = 'broker kafka1.internal:9092: connect ECONNREFUSED 10.0.0.1:9092; create it with: kafka-topics.sh'
 
-test('what is wrong with the broker is in the log, and no answer has it', async (t) => {
+test("the details of a broker's error are logged, and no answer contains them", async (t) => {
   for (const code of [
     'broker_unavailable',
     'stream_missing',

@@ -15,7 +15,7 @@ export interface Options {
 
 export const command = () =>
   script('faults', 'Real faults of brokers, gateways and network under clients of the real SDK, each of them judged.')
-    .option('--faults <count>', 'faults of the whole run; of both brokers, Kafka takes seven in ten', whole(), 100)
+    .option('--faults <count>', 'number of faults; with both brokers, Kafka gets seven in ten', whole(), 100)
     .option(
       '--clients <count>',
       'clients of the real SDK, a quarter each over WebSocket JSON, WebSocket protobuf, SSE and long-poll',
@@ -23,10 +23,10 @@ export const command = () =>
       1000,
     )
     .option('--rate <events/s>', 'events a second', whole(), 150)
-    .option('--seed <number>', 'draws the faults and the clients', whole(), 1)
+    .option('--seed <number>', 'seed of the faults and the clients', whole(), 1)
     .addOption(new Option('--broker <kind>', 'where the events are').choices(['kafka', 'nats', 'both']).default('both'))
-    .option('--only <names>', 'kinds of faults, comma-separated, as the table names them (default: all)')
-    .option('--keep', "leave the stories and the brokers' files where they are")
+    .option('--only <names>', 'kinds of faults, by their names in the table, comma-separated (default: all)')
+    .option('--keep', "keep the stories and the brokers' files")
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',

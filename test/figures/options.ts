@@ -18,7 +18,7 @@ export interface Options {
 }
 
 export const profileOption = () =>
-  new Option('--profile <folder>', 'write a CPU profile of each gateway there; the figures are worse for it')
+  new Option('--profile <folder>', 'write a CPU profile of each gateway to this folder, which makes the figures worse')
 
 export const command = () =>
   script(

@@ -160,15 +160,15 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'another tab does not hear where its quiet subscriptions stand',
     file: 'client/tab-leader.ts',
-    from: 'for (const relay of guest.relays.values()) relay.renew()',
+    from: 'for (const relay of follower.relays.values()) relay.renew()',
     to: '',
     by: 'simulation',
   },
   {
     name: 'another tab hears its first position only when it is live',
     file: 'client/tab-leader.ts',
-    from: 'this.#positionOwed = !this.followed.hasResumePoint',
-    to: 'this.#positionOwed = false',
+    from: 'this.#needsPosition = !this.followed.hasResumePoint',
+    to: 'this.#needsPosition = false',
     by: { unit: 'test/client/tabs.test.ts' },
   },
   {
@@ -317,7 +317,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a tab is served by every one that holds a connection, or held one',
     file: 'client/tab-follower.ts',
-    from: 'message.by !== (this.#by ?? message.by)',
+    from: 'message.by !== (this.#leader ?? message.by)',
     to: 'false',
     by: { unit: 'test/client/worker.test.ts' },
     breaks: 'a tab that was taken over from interrupts no other',
@@ -325,7 +325,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a tab whose lock was taken goes on as if it had it',
     file: 'client/tabs.ts',
-    from: '        host.close()\n        this.#host = undefined\n',
+    from: '        leader.close()\n        this.#leader = undefined\n',
     to: '        if (host !== undefined) return\n',
     by: { unit: 'test/client/worker.test.ts' },
     breaks: 'a worker takes over from a tab that leads',
@@ -405,8 +405,8 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'behind one that is torn the others do not move',
     file: 'client/conversation.ts',
-    from: 'isTorn = service.stands(said) || isTorn',
-    to: 'isTorn ||= service.stands(said)',
+    from: 'isTorn = service.stands(decoded) || isTorn',
+    to: 'isTorn ||= service.stands(decoded)',
     by: { unit: 'test/client/shared-position.test.ts' },
     breaks: 'all that share a position stand there',
   },
@@ -485,7 +485,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'what a tab has taken is not counted',
     file: 'client/tab-leader.ts',
-    from: '      guest.untaken = 0\n',
+    from: '      follower.untaken = 0\n',
     to: '',
     by: { unit: 'test/client/tabs.test.ts' },
     breaks: 'a tab that takes its events is served',
@@ -509,7 +509,7 @@ export const clientMutants: readonly Mutant[] = [
   {
     name: 'a tab is told how many partitions there are only when it says that it is there',
     file: 'client/tab-leader.ts',
-    from: '    this.#positionOwed ||= after !== gap.after\n',
+    from: '    this.#needsPosition ||= after !== gap.after\n',
     to: '',
     by: { unit: 'test/client/tabs.test.ts' },
     breaks: 'another tab knows how many partitions there are once all are told',
@@ -518,7 +518,7 @@ export const clientMutants: readonly Mutant[] = [
     name: 'a pattern counts partitions as told with the first of them',
     file: 'client/separate-service.ts',
     from: '    return more && room',
-    to: '    if (isPattern(tracked.subject)) this.#allTold()\n    return more && room',
+    to: '    if (isPattern(tracked.subject)) this.#confirmCount()\n    return more && room',
     by: { unit: 'test/client/separate-service.test.ts' },
     breaks: 'a pattern knows of new partitions once it is live again',
   },
@@ -526,7 +526,7 @@ export const clientMutants: readonly Mutant[] = [
     name: 'a subject counts partitions as told with the first of them',
     file: 'client/separate-service.ts',
     from: '    return more && room',
-    to: '    if (!isPattern(tracked.subject)) this.#allTold()\n    return more && room',
+    to: '    if (!isPattern(tracked.subject)) this.#confirmCount()\n    return more && room',
     by: { unit: 'test/client/grown-any.test.ts' },
     breaks: 'a subject of a route by any is told of each new partition',
   },

@@ -4,7 +4,7 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a poll answers with the position of its start',
     file: 'edge/poll.ts',
-    from: '// Between two frames the position moves on past what is not for this client.\n    this.#after = this.session.token()',
+    from: '// Between frames, the position also advances past events that are not for this client.\n    this.#after = this.session.token()',
     to: '',
     by: 'simulation',
   },
@@ -64,8 +64,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a stream that was full once is closed at a later beat',
     file: 'edge/sse.ts',
-    from: '    this.#stalledHeartbeats = 0\n    // What',
-    to: '    // What',
+    from: '    this.#stalledHeartbeats = 0\n    // The session',
+    to: '    // The session',
     by: { unit: 'test/edge/sse.test.ts' },
     breaks: 'a stream is closed when its socket has taken nothing for two heartbeats',
   },
@@ -88,8 +88,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'the error of a frame is told before the answers to earlier ones',
     file: 'edge/websocket.ts',
-    from: "outlet.receive(new CarillonError('bad_frame', said))",
-    to: "outlet.session.refuse(new CarillonError('bad_frame', said))",
+    from: "outlet.receive(new CarillonError('bad_frame', problem))",
+    to: "outlet.session.refuse(new CarillonError('bad_frame', problem))",
     by: { unit: 'test/edge/websocket.test.ts' },
     breaks: 'frames of a client are handled in their order',
   },
@@ -288,8 +288,8 @@ export const edgeMutants: readonly Mutant[] = [
   {
     name: 'a client that leaves without a close frame counts as cut for what it sent',
     file: 'edge/listener.ts',
-    from: "return said.startsWith('Received invalid') ? 'invalid' : undefined",
-    to: "return said === '' ? undefined : 'invalid'",
+    from: "return text.startsWith('Received invalid') ? 'invalid' : undefined",
+    to: "return text === '' ? undefined : 'invalid'",
     by: { unit: 'test/edge/penalties.test.ts' },
     breaks: 'clients that lose their network have nobody wait',
   },

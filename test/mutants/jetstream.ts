@@ -117,7 +117,7 @@ export const jetstreamMutants: readonly Mutant[] = [
   },
   {
     name: 'a message that is missing is not noticed',
-    file: 'source/jetstream/partition-reader.ts',
+    file: 'source/jetstream/push-consumer.ts',
     from: 'delivery.consumerSequence !== this.#consumerSequence + 1',
     to: 'delivery.consumerSequence <= this.#consumerSequence',
     by: { unit: 'test/source/jetstream-reader.test.ts' },
@@ -149,7 +149,7 @@ export const jetstreamMutants: readonly Mutant[] = [
   },
   {
     name: 'a message that is missing between two others is passed',
-    file: 'source/jetstream/partition-reader.ts',
+    file: 'source/jetstream/push-consumer.ts',
     from: 'else if (delivery.consumerSequence !== this.#consumerSequence + 1) {',
     to: 'else if (delivery.consumerSequence < 0) {',
     by: { source: 'jetstream' },
@@ -157,7 +157,7 @@ export const jetstreamMutants: readonly Mutant[] = [
   },
   {
     name: 'a heartbeat that counts more messages than came is ignored',
-    file: 'source/jetstream/partition-reader.ts',
+    file: 'source/jetstream/push-consumer.ts',
     from: "if (last !== '' && Number(last) !== this.#consumerSequence) {",
     to: "if (last !== '' && Number(last) < 0) {",
     by: { unit: 'test/source/jetstream-reader.test.ts' },
@@ -165,8 +165,8 @@ export const jetstreamMutants: readonly Mutant[] = [
   },
   {
     name: 'flow control is not answered',
-    file: 'source/jetstream/partition-reader.ts',
-    from: 'else this.#connection?.publish(reply)',
+    file: 'source/jetstream/push-consumer.ts',
+    from: 'else this.#context.connection.publish(reply)',
     to: '',
     by: { source: 'jetstream' },
     breaks: 'a consumer goes on',
@@ -198,7 +198,7 @@ export const jetstreamMutants: readonly Mutant[] = [
   {
     name: 'a hole is passed without asking',
     file: 'source/jetstream/partition-reader.ts',
-    from: 'if (this.#held !== undefined || delivery.streamSequence > this.next) this.#hold(message)',
+    from: 'if (this.#held !== undefined || this.#delivery.streamSequence > this.next) this.#hold(message)',
     to: 'if (this.#held !== undefined) this.#hold(message)',
     by: { source: 'jetstream' },
     breaks: 'what retention took is told',

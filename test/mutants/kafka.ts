@@ -34,8 +34,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'what a flipped bit says of an offset counts beyond the end of the log',
     file: 'source/kafka/batch-decoder.ts',
-    from: 'return Math.max(next, Math.min(told, this.#logEnd - 1))',
-    to: 'return Math.max(next, told)',
+    from: 'return Math.max(next, Math.min(bounded, this.#logEnd - 1))',
+    to: 'return Math.max(next, bounded)',
     by: decoder,
     breaks: 'a gap goes no further than the log',
   },
@@ -221,8 +221,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'that what was read again is through is no news',
     file: 'source/kafka/cursor.ts',
-    from: 'this.toldNext = untold\n    // What retention',
-    to: '// What retention',
+    from: 'this.reportedNext = unreported\n    // The leader no longer',
+    to: '// The leader no longer',
     by: { unit: 'test/source/kafka-wire.test.ts' },
   },
   {
@@ -426,8 +426,8 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'a partition that fails hurries the others of its leader',
     file: 'source/kafka/fetch-loop.ts',
-    from: '        continue\n      }\n      // Whether',
-    to: '        if (cursor.failures > 0) waitMs = 1\n        continue\n      }\n      // Whether',
+    from: '        continue\n      }\n      // The first answer',
+    to: '        if (cursor.failures > 0) waitMs = 1\n        continue\n      }\n      // The first answer',
     by: tail,
     breaks: 'a quiet broker is asked once in `fetchWaitMs`',
   },

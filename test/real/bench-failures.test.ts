@@ -24,7 +24,7 @@ describe('bench that can not run', { skip: benchSkip, timeout: 240_000 }, () => 
   test('mistakes of the command line are named', async () => {
     await fails(['unicats'], 2, /expected one of each-own-subject, unicast.*; did you mean unicast\?/)
     await fails(['unicast', '--rate', '-5'], 2, /--rate.*expected a number/)
-    await fails(['unicast', '--transport', 'sse', '--codec', 'protobuf'], 2, /sse has JSON only/)
+    await fails(['unicast', '--transport', 'sse', '--codec', 'protobuf'], 2, /sse supports only json/)
     await fails(['unicast', '--gateways', '2'], 2, /embedded log belongs to one gateway/)
   })
 

@@ -157,7 +157,7 @@ test('a WebSocket that is refused has the reason that the gateway gives', async 
   for (const encoding of [[], ['--proto']]) {
     const { code, stderr } = await ends('subscribe', 'full.a', '--gateway', url, '--timeout', '3', ...encoding)
     assert.equal(code, 1, stderr)
-    assert.match(stderr, /^-- it is refused: .* \(overloaded\)$/m)
+    assert.match(stderr, /^-- refused: .* \(overloaded\)$/m)
     assert.match(stderr, /^carillon: .* \(overloaded\)$/m)
   }
   const json = await ends('subscribe', 'full.a', '--gateway', url, '--timeout', '3', '--json')

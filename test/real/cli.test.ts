@@ -255,7 +255,7 @@ test('Ctrl-C ends a subscriber well, with what it saw and how to go on', async (
   run.child.kill('SIGINT')
   assert.equal(await run.ended, 0)
   assert.match(run.stderr, /^-- 1 event, 0 gaps$/m)
-  const [, command] = /^-- go on with: \S*bin\/carillon (.*)$/m.exec(run.stderr)!
+  const [, command] = /^-- continue with: \S*bin\/carillon (.*)$/m.exec(run.stderr)!
   await publish('goes.on', 'two')
   const again = await carillonEnds([...command!.replaceAll("'", '').split(' '), '--count', '1', '--json'])
   assert.deepEqual(again.texts(), ['two'])
@@ -300,7 +300,7 @@ test('the exit code says what went wrong: 1 it failed, 2 it was asked wrongly, 3
     [3, /no answer from/, 'publish', 'a', 'x', '--gateway', nobody],
     [3, /no answer from/, 'subscribe', 'a', '--timeout', '0.3', '--gateway', nobody],
     [3, /no answer from/, 'health', '--admin', nobody],
-    [3, /not as an admin listener does/, 'health', '--admin', url],
+    [3, /not like an admin listener/, 'health', '--admin', url],
     [3, /no answer from/, 'status', '--admin', nobody],
   ]
   for (const [expected, said, ...args] of cases) {

@@ -107,7 +107,7 @@ describe('gateways on JetStream streams that others change', skip === undefined 
     })
     await write('paused.0.a', 20)
     // What is known of any broker comes first: that nothing comes.
-    const reason = /paused-0: its consumer gives nothing, and the stream has records from 1 on/
+    const reason = /paused-0: its consumer delivers nothing, although the stream has records from 1 on/
     await gateway.readiness(({ status, json: { degraded } }) => status === 200 && reason.test(degraded.join()))
     await haveEvents([client], 20)
     await gateway.becomesReady()

@@ -190,12 +190,12 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
       'a mechanism that is not enabled',
       'saslTls',
       () => ({ tls: tls(), sasl: sasl('plain') }),
-      /does not take PLAIN \(kafka\.sasl\.mechanism\).*offers SCRAM-SHA-512$/,
+      /does not accept PLAIN \(kafka\.sasl\.mechanism\).*offers SCRAM-SHA-512$/,
     ],
     ['no SASL where it is asked for', 'sasl', () => ({}), /closed the connection at the first request.*kafka\.sasl/],
-    ['SASL where there is none', 'plaintext', () => ({ sasl: sasl('plain') }), /takes no SASL on this port/],
-    ['no TLS where it is spoken', 'tls', () => ({}), /speaks TLS on this port: set kafka\.tls\.enabled/],
-    ['TLS where it is not spoken', 'plaintext', () => ({ tls: tls() }), /speaks no TLS on this port/],
+    ['SASL where there is none', 'plaintext', () => ({ sasl: sasl('plain') }), /does not accept SASL on this port/],
+    ['no TLS where it is spoken', 'tls', () => ({}), /uses TLS on this port: set kafka\.tls\.enabled/],
+    ['TLS where it is not spoken', 'plaintext', () => ({ tls: tls() }), /does not use TLS on this port/],
     [
       'an authority that the system does not know',
       'tls',
@@ -265,7 +265,7 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
   test('a port with an HTTP server is told, and the gateway goes on when Kafka is there', async (t) => {
     const endWeb = await listens(t, createHttpServer())
     const gateway = gatewayAt(t, gatewayPort, anywhere, {})
-    await says(gateway, /is no Kafka broker but an HTTP server: it answered .{0,2}"HTTP\/1\.1 400 Bad Request/)
+    await says(gateway, /is not a Kafka broker but an HTTP server: it answered .{0,2}"HTTP\/1\.1 400 Bad Request/)
     await endWeb()
     await passage(t, 'plaintext')
     await gateway.becomesReady()

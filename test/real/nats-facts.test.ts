@@ -416,7 +416,7 @@ describe('JetStream', skip === undefined ? {} : { skip }, () => {
     await rejected(
       own.create('ORDERS', 1),
       'stream_missing',
-      /nobody but its owner.*nats -s \S+ stream add ORDERS --subj/,
+      /Carillon does not know its subjects.*nats -s \S+ stream add ORDERS --subj/,
     )
     await rejected(own.describe('with.dot'), 'bad_request', /expected a stream name that NATS can carry/)
     const limits = { max_msgs_per_subject: 2 }

@@ -97,7 +97,7 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
       { user: 'alice', passwordFile: wrong },
       /refused the user "alice" and the password in nats\.passwordFile/,
     )
-    await refused({}, /refused no credentials: give nats\.user and nats\.passwordFile/)
+    await refused({}, /refused a connection without credentials: set nats\.user and nats\.passwordFile/)
   })
 
   test('asks for a token', async () => {
@@ -130,17 +130,17 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
     await serve(`tls { ${tls}, verify: true }\n`)
     const caFile = authority.cert
     await works({ tls: { caFile, certFile: client.cert, keyFile: client.key } })
-    await refused({ tls: true }, /certificate is not vouched for by the system's authorities.*nats\.tls\.caFile/)
-    await refused({}, /certificate is not vouched for by the system's authorities.*nats\.tls\.caFile/)
+    await refused({ tls: true }, /certificate is not signed by the system's authorities.*nats\.tls\.caFile/)
+    await refused({}, /certificate is not signed by the system's authorities.*nats\.tls\.caFile/)
     const other = new Authority(dir, 'other').cert
-    await refused({ tls: { caFile: other } }, /is not vouched for by .*other\.pem/)
+    await refused({ tls: { caFile: other } }, /is not signed by .*other\.pem/)
     await refused({ tls: { caFile } }, /./)
   })
 
   test('whose certificate is for another host is refused', async () => {
     const elsewhere = authority.issue({ name: 'elsewhere', for: 'DNS:elsewhere.example' })
     await serve(`tls { cert_file: "${elsewhere.cert}", key_file: "${elsewhere.key}" }\n`)
-    await refused({ tls: { caFile: authority.cert } }, /certificate is not vouched for.*elsewhere\.example/)
+    await refused({ tls: { caFile: authority.cert } }, /certificate is not signed by.*elsewhere\.example/)
   })
 
   test('without TLS where it was expected is refused', async () => {
@@ -267,7 +267,7 @@ describe('a secured nats-server', skip === undefined ? {} : { skip }, () => {
     await failing({ tls: { certFile: client.cert } }, /expected certFile and keyFile together/)
     await failing(
       { tokenFile: missing, nkeyFile: missing },
-      /expected one way to say who we are, got tokenFile and nkeyFile/,
+      /expected one kind of credentials, got tokenFile and nkeyFile/,
     )
   })
 

@@ -31,14 +31,19 @@ export const command = () =>
   )
     .addOption(new Option('--broker <kind>', 'where the events are').choices(brokerKinds).default('embedded'))
     .option('--clients <count>', 'clients that leave and come back', whole(), 10_000)
-    .option('--each <count>', 'subjects that each of them follows', whole(), 3)
-    .option('--subjects <count>', 'subjects in all', whole(), 60_000)
-    .option('--missed <count>', 'events that are published while they are away: 600 s of the flow', whole(), 300_000)
-    .option('--within <ms>', 'how long it takes until all have begun to come back', whole(), 1000)
+    .option('--each <count>', 'number of subjects that each client follows', whole(), 3)
+    .option('--subjects <count>', 'total number of subjects', whole(), 60_000)
+    .option(
+      '--missed <count>',
+      'events that are published while the clients are away: 600 s at the default rate',
+      whole(),
+      300_000,
+    )
+    .option('--within <ms>', 'time within which all clients start to reconnect', whole(), 1000)
     .option('--rate <events/s>', 'events a second, before and while they come back', whole(), 500)
     .option(
       '--live <count>',
-      'clients whose latency is measured; each gets one event a second beside the flow',
+      'additional clients whose latency is measured; each gets one event a second',
       whole(),
       200,
     )
@@ -50,7 +55,7 @@ export const command = () =>
     .option('--json', 'print them as JSON')
     .addHelpText(
       'after',
-      '\nExit status: 1 something was lost, repeated or told as a gap, 2 it could not be measured, 130 Ctrl-C.',
+      '\nExit status: 1 an event was lost or repeated, or a gap was sent, 2 measuring was not possible, 130 Ctrl-C.',
     )
 
 /** Throws where options do not go together. */

@@ -6,7 +6,7 @@ import { type Flight, Lane, type Publication } from '../../src/source/jetstream/
 import { natsDefaults } from '../../src/source/jetstream/options.ts'
 import type { Ack } from '../../src/source/source.ts'
 
-/** The lane of a partition over a connection that only writes down what is published. */
+/** The lane of a partition over a connection that only records what is published. */
 class Stage {
   readonly sent: string[] = []
   readonly finished: string[] = []
@@ -23,7 +23,7 @@ class Stage {
     } as unknown as NatsConnection
   }
 
-  /** One call with these records. */
+  /** Adds a publish call with these records. */
   publish(...subjects: string[]): { flights: Flight[]; outcome: Promise<Ack[] | string> } {
     const { promise, resolve, reject } = Promise.withResolvers<Ack[]>()
     const acks = new Array<Ack>(subjects.length)
@@ -40,7 +40,7 @@ class Stage {
   }
 }
 
-test('records are sent in order, so many at once as may be in flight, and the next as they are acknowledged', async () => {
+test('records are sent in order up to the limit in flight, and further ones as those are acknowledged', async () => {
   const { lane, sent, connection, publish } = bound(new Stage({ maxFlyingRecords: 2 }))
   const { flights, outcome } = publish('a', 'b', 'c')
   lane.send(connection, 0)
@@ -61,14 +61,14 @@ test('records are sent in order, so many at once as may be in flight, and the ne
   assert.equal(lane.idle, true)
 })
 
-test('a record that is larger than what may be in flight goes alone', () => {
+test('a record larger than the limit in flight is sent alone', () => {
   const { lane, sent, connection, publish } = bound(new Stage({ maxFlyingBytes: 5 }))
   publish('a', 'b')
   lane.send(connection, 0)
   assert.deepEqual(sent, ['a'])
 })
 
-test('what is not acknowledged is sent again in order, and what is, is not', () => {
+test('only unacknowledged records are sent again, in order', () => {
   const { lane, sent, connection, publish } = bound(new Stage())
   const { flights } = publish('a')
   publish('b')
@@ -80,7 +80,7 @@ test('what is not acknowledged is sent again in order, and what is, is not', () 
   assert.deepEqual(sent, ['b', 'c'])
 })
 
-test('a record that a later one of its own call has overtaken fails with the call, and others are sent again', async () => {
+test('a call fails if its later record overtakes an earlier one, and other calls are sent again', async () => {
   const { lane, sent, connection, publish } = bound(new Stage())
   const overtaken = publish('a', 'b')
   const other = publish('c')
@@ -95,19 +95,19 @@ test('a record that a later one of its own call has overtaken fails with the cal
   assert.equal(lane.idle, true)
 })
 
-test('a call whose record was written behind a later one fails, though the acknowledgement of the later one was lost', async () => {
+test('a call whose record was stored after a later one fails, even if the acknowledgement of the later one was lost', async () => {
   const { lane, connection, publish } = bound(new Stage())
   const { flights, outcome } = publish('a', 'b')
   lane.send(connection, 0)
   lane.resend(connection, 1)
   lane.acknowledged(flights[0]!, 3)
-  // Of what was sent first.
+  // The acknowledgement of the first attempt.
   lane.acknowledged(flights[1]!, 2)
   assert.equal(await outcome, 'broker_unavailable')
   assert.equal(lane.idle, true)
 })
 
-test('a call that is too old fails, whether its records were sent or not, and all that it held is let go', async () => {
+test('a call past its deadline fails, whether or not its records were sent, and frees its memory', async () => {
   const { lane, finished, connection, publish } = bound(new Stage({ maxFlyingRecords: 1 }))
   const { outcome } = publish('a', 'b')
   lane.send(connection, 0)
@@ -119,7 +119,7 @@ test('a call that is too old fails, whether its records were sent or not, and al
   assert.equal(lane.idle, true)
 })
 
-test('an acknowledgement that is overdue is noticed', () => {
+test('an overdue acknowledgement is noticed', () => {
   const { lane, connection, publish } = bound(new Stage())
   const { publishAttemptMs } = natsDefaults
   const { flights } = publish('a')
@@ -129,7 +129,7 @@ test('an acknowledgement that is overdue is noticed', () => {
   assert.equal(lane.look(publishAttemptMs + 5), true)
 })
 
-/** The stage's parts, to be taken apart. */
+/** The stage's parts, for destructuring. */
 function bound(stage: Stage) {
   return { ...stage, lane: stage.lane, publish: stage.publish.bind(stage) }
 }

@@ -8,7 +8,7 @@ import { KeyPrefix, MessageView } from '../../src/source/jetstream/message-view.
 import type { OutRecord } from '../../src/source/source.ts'
 import { seen } from './collector.ts'
 
-/** A message as the library hands it over: subject and data in one piece of the socket's bytes, or not. */
+/** A message in the library's shape: subject and data in one buffer of the socket, or in two. */
 function message(subject: string, headers: Buffer, value: Uint8Array, whole = true): MsgImpl {
   const name = Buffer.from(subject)
   const piece = Buffer.concat([Buffer.from('HMSG '), name, Buffer.from(' 1 2 3\r\n'), headers, value])
@@ -36,7 +36,7 @@ test('a message is shown as a record: key, value, time and generation', () => {
   assert.deepEqual([timeMs, epoch], [delivery.timeMs, delivery.timeMs % 2 ** 32])
 })
 
-test('what is published is what is shown, however the bytes came', () => {
+test('a record is shown as it was published, however its bytes were split', () => {
   const bytes = fc.uint8Array({ maxLength: 40 })
   const value = fc.uint8Array({ maxLength: 12 }).map((array) => array.filter((byte) => byte !== 10 && byte !== 13))
   const name = fc
@@ -58,7 +58,7 @@ test('what is published is what is shown, however the bytes came', () => {
   )
 })
 
-test('a key or value that is null is told from one that is empty', () => {
+test('a null key or value differs from an empty one', () => {
   const headers = (record: Partial<OutRecord>) =>
     encodeHeaders({ partition: 3, key: null, value: null, ...record }, 'i')
   const both = shown('n.3._', headers({}), none)
@@ -69,7 +69,7 @@ test('a key or value that is null is told from one that is empty', () => {
   assert.deepEqual([shown('n.3.k', marker, none).value, shown('n.3.k', marker, none).headers.size], [null, 0])
 })
 
-test('a header that would be read as what the record lacks is refused, in whatever case', () => {
+test('a header that would mark a null key or value is refused in any case of letters', () => {
   for (const name of ['Carillon-Null', 'carillon-null', 'NATS-MARKER-REASON', 'nats-marker-reason', 'Nats-X']) {
     const record = { partition: 3, key: Buffer.from('k'), value: none, headers: { [name]: 'value' } }
     assert.throws(() => encodeHeaders(record, 'i'), { code: 'bad_event', message: new RegExp(`got "${name}"`) })
@@ -79,7 +79,7 @@ test('a header that would be read as what the record lacks is refused, in whatev
   assert.deepEqual([other.key, other.value, [...other.headers]], ['k', '', [['nats-x', 'value']]])
 })
 
-test('a subject that is not below the prefix of its partition is shown whole, as a foreign one', () => {
+test("a subject outside the partition's prefix is shown whole, as foreign", () => {
   const foreign = ['other.thing.x', 'b', 'n.3', 'n.3.', 'n.33.k', 'm.3.k', 'n']
   for (const whole of [true, false]) {
     for (const subject of foreign) {
@@ -91,13 +91,13 @@ test('a subject that is not below the prefix of its partition is shown whole, as
   }
 })
 
-test('headers of other writers are read: no space behind the colon, a traceparent in other letters', () => {
+test('headers of other writers are read: no space after the colon, a traceparent in other case', () => {
   const { trace, headers } = shown('n.3.k', Buffer.from('NATS/1.0\r\nTraceparent:00-x\r\nA:  b \r\n\r\n'), none)
   assert.equal(trace, '00-x')
   assert.equal(headers.get('A'), ' b ')
 })
 
-test('a reply subject says sequences, time and what is pending, in the short and in the long form', () => {
+test('a reply subject contains sequences, time and pending messages, in the short and the long form', () => {
   const read = (reply: string) => {
     const own = new Delivery()
     const is = own.read(Buffer.from(reply))
@@ -113,7 +113,7 @@ test('a reply subject says sequences, time and what is pending, in the short and
   }
 })
 
-test('times go to the API and back without losing a nanosecond', () => {
+test('a time keeps its nanoseconds when it is formatted for the API and parsed again', () => {
   for (const text of [
     '2026-11-23T06:22:12.123456789Z',
     '2026-11-23T06:22:12.000000001Z',

@@ -14,7 +14,7 @@ beforeEach(() => {
   time = new VirtualTime()
 })
 
-/** A tail of two partitions on the simulation's model of a server. */
+/** A tail of two partitions on the simulated server. */
 function opened() {
   const broker = new SimBroker(time, partitions, 'times')
   const gateway = time.process('gateway')
@@ -31,7 +31,7 @@ function opened() {
   return { source, collector, write, passes: (ms: number) => time.runTo(time.nowMs + ms) }
 }
 
-test('a partition that is dropped while it reads its backlog gives its turn to one that waits', async () => {
+test('a partition dropped while it reads its backlog passes its turn to a waiting one', async () => {
   const { collector, write, passes } = opened()
   for (let i = 0; i < 400; i++) for (const partition of [0, 1]) write(partition, 1000)
   const { record } = collector
@@ -46,7 +46,7 @@ test('a partition that is dropped while it reads its backlog gives its turn to o
   collector.assertWellFormed()
 })
 
-test('a partition that is dropped when the server is away does not keep the tail away', async () => {
+test('a partition dropped while the server is away does not keep the tail away', async () => {
   const { source, collector, write, passes } = opened()
   await passes(2000)
   const { state } = collector

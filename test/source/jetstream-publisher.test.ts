@@ -6,7 +6,7 @@ import { natsDefaults } from '../../src/source/jetstream/options.ts'
 import { Publisher } from '../../src/source/jetstream/publisher.ts'
 import { ManualClock } from '../model/clock.ts'
 
-/** A server that answers whatever is published with this text. */
+/** A server that answers every publish with this text. */
 function serverOf(answer: string): NatsConnection {
   let heard: (error: null, message: Msg) => void
   const server = {
@@ -28,7 +28,7 @@ function serverOf(answer: string): NatsConnection {
   return server as unknown as NatsConnection
 }
 
-/** What becomes of a record of partition 1 that is answered so. */
+/** Publishes a record to partition 1 with this answer, and returns the outcome. */
 async function published(answer: string): Promise<unknown> {
   const context = { clock: new ManualClock(), random: seededRandom(1), dial: async () => serverOf(answer) }
   const publisher = new Publisher({ ...natsDefaults, servers: [] }, context)
@@ -42,13 +42,13 @@ async function published(answer: string): Promise<unknown> {
   }
 }
 
-test('a record has the sequence that its own stream says, however that is written', async () => {
+test("a record gets the sequence of its own stream's acknowledgement, in any JSON spacing", async () => {
   for (const more of ['"seq":7}', '"seq": 7,"duplicate":true}', '"domain":"hub","seq":7}']) {
     assert.deepEqual(await published(`{"stream":"n-1",${more}`), [{ partition: 1, offset: 7 }])
   }
 })
 
-test('what another stream has taken is not published, also where its name begins like that of the right one', async () => {
+test("a record that another stream took is not published, even if the stream's name has the right one as a prefix", async () => {
   for (const other of ['n-10', 'n-2', 'N-1', 'n']) {
     const error = (await published(`{"stream":"${other}","seq":7}`)) as { code: string; message: string }
     assert.equal(error.code, 'stream_unusable')
@@ -56,7 +56,7 @@ test('what another stream has taken is not published, also where its name begins
   }
 })
 
-test('a connection that has ended by the time it is there is made anew', async () => {
+test('a connection that ends as soon as it opens is replaced', async () => {
   const ended = { ...serverOf(''), isClosed: () => true, closed: async () => undefined }
   ended.subscribe = () => {
     throw new errors.ClosedConnectionError()

@@ -9,14 +9,17 @@ import { RangeCollector } from './collector.ts'
 
 type Bounds = Pick<StreamFacts, 'first' | 'head'>
 
-/** One chunk of `n-0`, whose server is played by the test: what it says of the stream, in order, and what each request brings. */
+/**
+ * One chunk of `n-0`. The test plays the server: the stream's facts, in order, and the answer to
+ * each request.
+ */
 class Play {
   readonly sink = new RangeCollector()
   readonly clock = new ManualClock()
   readonly facts: (Bounds & { created?: string })[]
-  /** Of each request: records `[sequence, pending]` and statuses. */
+  /** For each request: records `[sequence, pending]` and statuses. */
   readonly pulls: (string | readonly [number, number])[][]
-  /** Messages that the server says to have sent. */
+  /** Messages that the server claims to have sent. */
   sent = 0
   created = 0
   #callback: ((error: Error | null, message: Msg) => void) | undefined
@@ -45,7 +48,7 @@ class Play {
       prefix: '$JS.API',
       stream: () =>
         Promise.resolve({ created: 'then', ...(this.facts.length > 1 ? this.facts.shift() : this.facts[0]) }),
-      // Tries again for ever, as the real one does for a while.
+      // Retries forever; the real API retries for a limited time.
       run: async (_: string, ask: (...of: unknown[]) => Promise<unknown>) => {
         for (;;) {
           try {
@@ -70,7 +73,7 @@ class Play {
       for (const each of pull) {
         if (typeof each === 'string') callback(null, status(each))
         else if (each[0] > 0) callback(null, record(each, ++count))
-        // One that was sent and did not come.
+        // A message that was sent but lost.
         else count++
       }
     })
@@ -96,7 +99,7 @@ const three = [
   [3, 0],
 ] as const
 
-test('a request that the server ends before its first record is no empty stretch', async () => {
+test('a request that the server ends before its first record does not mean that there are no records', async () => {
   for (const early of ['409 Leadership Change', '409 Consumer Deleted', '408 Request Timeout', '503']) {
     const play = new Play([...all], [[early], [early], [...three]])
     assert.deepEqual(await play.read(1, 4), { next: 4, offsets: { first: 1, head: 4 } })
@@ -104,13 +107,13 @@ test('a request that the server ends before its first record is no empty stretch
   }
 })
 
-test('what came of a request that ended early is shown, and the next chunk goes on behind it', async () => {
+test('records received before a request ended early are shown, and the next chunk continues after them', async () => {
   const play = new Play([...all], [[[1, 2], '409 Consumer Deleted']])
   assert.equal((await play.read(1, 4)).next, 2)
   assert.deepEqual(play.sink.offsets(), [1])
 })
 
-test('what came before something got lost, or nothing more came in time, is shown, and not asked for again', async () => {
+test('records received before a lost message or a timeout are shown, and not requested again', async () => {
   const holed = new Play(
     [...all],
     [
@@ -139,7 +142,7 @@ test('what came before something got lost, or nothing more came in time, is show
   assert.deepEqual([slow.sink.offsets(), slow.created], [[1, 2], 1])
 })
 
-test('records that were deleted one by one are an empty stretch, and those that got lost on their way are none', async () => {
+test('individually deleted records are an empty stretch, and records lost in transit are an error', async () => {
   const none = new Play([...all], [['404 No Messages'], ['404 No Messages']])
   assert.equal((await none.read(1, 4)).next, 4)
   const lost = new Play([...all], [['404 No Messages'], ['404 No Messages'], [...three]])
@@ -149,7 +152,7 @@ test('records that were deleted one by one are an empty stretch, and those that 
   assert.deepEqual(lost.sink.offsets(), [1, 2, 3])
 })
 
-test('an answer that is older than the chunk, or of another stream, does not judge its holes', async () => {
+test('an answer older than the chunk, or from another stream, does not judge its holes', async () => {
   const chunk = [
     [2, 1],
     [5, 0],
@@ -166,25 +169,25 @@ test('an answer that is older than the chunk, or of another stream, does not jud
     })
     assert.deepEqual(play.sink.offsets(), [])
   }
-  // Retention has passed the hole: the next chunk begins there.
+  // Retention has reached the hole, so the next chunk begins there.
   const play = new Play([before, { first: 5, head: 6 }], [[...chunk]])
   assert.deepEqual(await play.read(2, 6), { next: 3, offsets: { first: 5, head: 6 } })
   assert.deepEqual(play.sink.offsets(), [2])
 })
 
-/** What a whole chunk of these sequences shows, with the stream's bounds before it and after it. */
+/** Returns what a chunk of these sequences shows, with the stream's bounds before and after it. */
 async function chunkOf(sequences: readonly number[], before: Bounds, after: Bounds) {
   const play = new Play([before, after], [sequences.map((each, i) => [each, sequences.length - 1 - i] as const)])
   const { next, offsets } = await play.read(1, before.head)
   return [play.sink.offsets(), next, offsets.first]
 }
 
-test('a hole of deleted messages is passed', async () => {
+test('a hole of deleted messages is skipped', async () => {
   const bounds = { first: 1, head: 7 }
   assert.deepEqual(await chunkOf([1, 2, 5, 6], bounds, bounds), [[1, 2, 5, 6], 7, 1])
 })
 
-test('what retention took between the two questions of a chunk is told by its first sequence', async () => {
+test('records that retention removes while a chunk is read are reported through the first sequence', async () => {
   assert.deepEqual(await chunkOf([4, 5, 6], { first: 1, head: 7 }, { first: 4, head: 7 }), [[4, 5, 6], 7, 4])
 })
 

@@ -9,7 +9,7 @@ import { PartitionReader, type PartitionReaderOwner } from '../../src/source/jet
 import { settled } from '../model/clock.ts'
 import { TailCollector } from './collector.ts'
 
-/** One reader whose consumer is played by the test: what comes over the wire, and what the stream's facts are when asked. */
+/** One reader. The test plays its consumer: the messages on the wire, and the stream's facts. */
 class Stage implements PartitionReaderOwner {
   readonly layout = familyLayout('n')
   readonly sink = new TailCollector()
@@ -18,32 +18,32 @@ class Stage implements PartitionReaderOwner {
   readonly api: JetStreamApi
   readonly reader: PartitionReader
   readonly ended: string[] = []
-  /** Whether it can be read, as it says. */
-  readonly told: string[] = []
-  /** Subjects that were published to. */
+  /** Calls of `awaits` and `read`. */
+  readonly readiness: string[] = []
+  /** Subjects of publishes. */
   readonly published: string[] = []
   facts: Pick<StreamFacts, 'first' | 'head'> & Partial<StreamFacts> = { first: 1, head: 100 }
-  /** Questions for the stream's facts that wait for `answer`; undefined = answered at once. */
+  /** Requests for the stream's facts that wait for `answer`; undefined = answered at once. */
   asked: ((facts: StreamFacts) => void)[] | undefined
   unsubscribed = 0
   turn = true
   turnsEnded = 0
   recordBytes = 100
   subscribed = 0
-  /** Where the last consumer was to begin. */
+  /** Start sequence of the last consumer. */
   start = 0
-  /** Happens when the first sequence since a time is asked for. */
+  /** Runs when the reader asks for the first sequence since a time. */
   onSearch = () => {}
-  /** Happens when a consumer is created. */
+  /** Runs when a consumer is created. */
   onCreation = () => {}
-  /** Whether the stream has a record from there on. */
+  /** Returns whether the stream has a record at or after `sequence`. */
   hasFrom = (sequence: number) => sequence < this.facts.head
   created = 'then'
-  /** The family is another one by now. */
+  /** Whether the family was re-created. */
   isAnother = false
-  /** Times that the reader asked to be opened again because the server said less than it had read. */
+  /** Calls of `doubtful`. */
   doubts = 0
-  /** When each record of the stream was stored, Unix ms, by sequence. */
+  /** Time of storage of each record by sequence, Unix ms. */
   readonly times = new Map<number, number>()
   #callback: ((error: Error | null, message: Msg) => void) | undefined
   #sent = 0
@@ -102,7 +102,7 @@ class Stage implements PartitionReaderOwner {
     return this.reader.open(this.api.link.current!)
   }
 
-  /** A record, with the next number of its consumer unless another is given. */
+  /** Sends a record, with the next consumer sequence unless another is given. */
   send(sequence: number, consumerSequence = this.#sent + 1): void {
     this.#sent = consumerSequence
     const timeMs = this.times.get(sequence) ?? 1_700_000_000_000
@@ -135,10 +135,10 @@ class Stage implements PartitionReaderOwner {
   }
 
   awaits(_: PartitionReader, why: string): void {
-    this.told.push(`awaits ${why}`.trim())
+    this.readiness.push(`awaits ${why}`.trim())
   }
   read(): void {
-    this.told.push('read')
+    this.readiness.push('read')
   }
   takeTurn(): boolean {
     return this.turn
@@ -160,7 +160,7 @@ class Stage implements PartitionReaderOwner {
   }
 }
 
-test('a message that is missing between two others ends the consumer, and nothing behind it is shown', async () => {
+test('a missing message ends the consumer, and no later message is shown', async () => {
   const stage = new Stage()
   await stage.open()
   stage.send(1)
@@ -173,7 +173,7 @@ test('a message that is missing between two others ends the consumer, and nothin
   assert.deepEqual(stage.sink.offsets(), [1, 2])
 })
 
-test('what a consumer brings from before the place of its reader is not shown', async () => {
+test("records below the reader's position are not shown", async () => {
   const stage = new Stage(1 << 20, 3)
   await stage.open()
   for (const sequence of [1, 2, 3, 4]) stage.send(sequence)
@@ -181,17 +181,17 @@ test('what a consumer brings from before the place of its reader is not shown', 
   assert.deepEqual(stage.ended, [])
 })
 
-test('a heartbeat that counts more messages than came ends the consumer', async () => {
+test('a heartbeat that counts more messages than arrived ends the consumer', async () => {
   const stage = new Stage()
   await stage.open()
   stage.send(1)
   stage.control(undefined, { 'Nats-Last-Consumer': '1' })
   assert.deepEqual(stage.ended, [])
   stage.control(undefined, { 'Nats-Last-Consumer': '2' })
-  assert.match(stage.ended.join(), /sent 2 messages, of which 1 came/)
+  assert.match(stage.ended.join(), /sent 2 messages, but 1 arrived/)
 })
 
-test('flow control is answered once what it counts is shown', async () => {
+test('flow control is answered once the messages before it are shown', async () => {
   const stage = new Stage()
   await stage.open()
   stage.send(1)
@@ -208,7 +208,7 @@ test('flow control is answered once what it counts is shown', async () => {
   assert.equal(stage.published.at(-1), '$JS.FC.3')
 })
 
-test('a hole is a loss only as far as the stream has moved, and what came after the question waits for the next', async () => {
+test("a hole is a loss only below the stream's first sequence, and a message after the question waits for the next answer", async () => {
   const stage = new Stage()
   await stage.open()
   stage.asked = []
@@ -218,7 +218,7 @@ test('a hole is a loss only as far as the stream has moved, and what came after 
   stage.send(9)
   assert.deepEqual(stage.sink.offsets(), [1])
   assert.equal(stage.asked.length, 1)
-  // Asked when 4 alone had come: it says nothing of the hole before 9.
+  // The request was made when only 4 had arrived, so the answer does not cover the hole before 9.
   await stage.answer({ first: 3, head: 10 })
   assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 2, to: 2, reason: 'retention' }])
   assert.deepEqual(stage.sink.offsets(), [1, 4, 5])
@@ -229,7 +229,7 @@ test('a hole is a loss only as far as the stream has moved, and what came after 
   assert.deepEqual(stage.sink.offsets(), [1, 4, 5, 9, 10])
 })
 
-test('more than may be held ends the consumer, and the next one goes on behind what was held', async () => {
+test('exceeding the limit of held bytes ends the consumer, and the next one continues after the held messages', async () => {
   const stage = new Stage(1000)
   await stage.open()
   stage.asked = []
@@ -246,7 +246,7 @@ test('more than may be held ends the consumer, and the next one goes on behind w
   assert.equal(stage.reader.next, sequence)
 })
 
-test('a reader that the log has passed by is told at the second look, when nothing can be on its way any more', async () => {
+test('a loss below the first sequence is reported at the second look, when no record can still be in transit', async () => {
   const stage = new Stage()
   await stage.open()
   const look = { first: 5, head: 9, created: 'then', begin: 1, config: {} as StreamFacts['config'], recordBytes: 1 }
@@ -258,7 +258,7 @@ test('a reader that the log has passed by is told at the second look, when nothi
   assert.deepEqual(stage.sink.offsets(), [5])
 })
 
-test('a reader with a backlog reads in its turn only, which ends once it has caught up', async () => {
+test('a reader with a backlog reads only in its turn, which ends once it has caught up', async () => {
   const stage = new Stage()
   stage.recordBytes = 10_000
   stage.turn = false
@@ -277,7 +277,10 @@ test('a reader with a backlog reads in its turn only, which ends once it has cau
   assert.equal(stage.turnsEnded, 1)
 })
 
-/** A stage whose stream is all gone, from `sequence` on: nothing is known of what was below it. */
+/**
+ * A stage whose stream lost all records, from `sequence` on: nothing is known about the records
+ * below.
+ */
 async function emptied(sequence: number): Promise<Stage> {
   const stage = new Stage(1 << 20, sequence)
   stage.facts = { first: sequence, head: sequence }
@@ -285,15 +288,15 @@ async function emptied(sequence: number): Promise<Stage> {
   return stage
 }
 
-test('the end of a stream that moved back is told although retention took the record below it', async () => {
+test('an end that moved back is reported even if retention removed the record below it', async () => {
   const stage = await emptied(10)
   stage.facts = { first: 8, head: 8 }
   await stage.open()
-  // The server may have been behind: only when it says so again it counts.
+  // The server may be outdated, so only a second such answer counts.
   assert.equal(stage.doubts, 1)
   assert.deepEqual(stage.sink.losses, [])
   await stage.open()
-  // Where the other history begins nobody knows: what is left of it begins at 8.
+  // The start of the other history is unknown; its remaining records begin at 8.
   assert.deepEqual(stage.sink.losses, [
     { partition: 0, from: 1, to: 9, reason: 'rewritten' },
     { partition: 0, from: 1, to: 7, reason: 'retention' },
@@ -302,7 +305,7 @@ test('the end of a stream that moved back is told although retention took the re
   assert.deepEqual(stage.sink.offsets(), [8, 9, 10])
 })
 
-test('an end that moved back and has passed the reader since is told by what is there again', async () => {
+test('an end that moved back and has since passed the reader is recognised by records that are present again', async () => {
   const stage = await emptied(10)
   stage.facts = { first: 8, head: 8 }
   await stage.open()
@@ -312,7 +315,7 @@ test('an end that moved back and has passed the reader since is told by what is 
   assert.deepEqual(stage.sink.losses[0], { partition: 0, from: 1, to: 9, reason: 'rewritten' })
 })
 
-test('what was read before a loss tells where the log was rewritten behind it', async () => {
+test('the last record before a loss shows where the log was rewritten', async () => {
   const stage = new Stage()
   for (const sequence of [1, 2, 3]) stage.times.set(sequence, 1_700_000_000_000 + sequence)
   await stage.open()
@@ -320,7 +323,7 @@ test('what was read before a loss tells where the log was rewritten behind it', 
   stage.facts = { first: 8, head: 8 }
   await stage.open()
   assert.deepEqual(stage.sink.losses, [{ partition: 0, from: 4, to: 7, reason: 'retention' }])
-  // A backup came back, with what was gone, and was written to.
+  // A restored backup contains the removed records again, and then new ones.
   stage.facts = { first: 1, head: 9 }
   for (const sequence of [4, 5, 6, 7, 8]) stage.times.set(sequence, 1_700_000_000_000 + sequence)
   await stage.open()
@@ -328,7 +331,7 @@ test('what was read before a loss tells where the log was rewritten behind it', 
   assert.deepEqual(stage.sink.losses.slice(1), [{ partition: 0, from: 4, to: 7, reason: 'rewritten' }])
 })
 
-test('a server that is behind once is no rewrite', async () => {
+test('one outdated answer is not a rewrite', async () => {
   const stage = await emptied(10)
   stage.facts = { first: 4, head: 7 }
   await stage.open()
@@ -340,7 +343,7 @@ test('a server that is behind once is no rewrite', async () => {
   assert.deepEqual(stage.sink.losses, [])
 })
 
-test('what a server said of a log that is gone is no doubt about the one that took its place', async () => {
+test('doubts about a deleted log do not count for the one that replaces it', async () => {
   const stage = await emptied(10)
   stage.facts = { first: 4, head: 7 }
   await stage.open()
@@ -354,7 +357,7 @@ test('what a server said of a log that is gone is no doubt about the one that to
   assert.deepEqual(stage.sink.losses, [])
 })
 
-test('a start beyond the end waits there', async () => {
+test('a reader that starts beyond the end waits there', async () => {
   const stage = new Stage(1 << 20, 10)
   stage.facts = { first: 1, head: 8 }
   await stage.open()
@@ -364,19 +367,19 @@ test('a start beyond the end waits there', async () => {
   assert.equal(stage.doubts, 0)
 })
 
-test('a reader that the stream ends below at a look is opened again', async () => {
+test("a reader is opened again if a look finds the stream's end below it", async () => {
   const stage = new Stage()
   await stage.open()
   const look = { created: 'then', begin: 1, config: {} as StreamFacts['config'], recordBytes: 1 }
   for (const sequence of [1, 2, 3]) stage.send(sequence)
-  // This one was asked for before they came.
+  // This request was made before they arrived.
   stage.reader.learned({ first: 1, head: 2, ...look })
   assert.deepEqual(stage.ended, [])
   stage.reader.learned({ first: 1, head: 2, ...look })
-  assert.match(stage.ended.join(), /ends at 2, below what was read/)
+  assert.match(stage.ended.join(), /ends at 2, below the last record/)
 })
 
-test('an answer from before the messages behind a hole does not judge the hole', async () => {
+test('an answer older than the messages after a hole does not judge the hole', async () => {
   const stage = new Stage()
   await stage.open()
   stage.asked = []
@@ -384,7 +387,7 @@ test('an answer from before the messages behind a hole does not judge the hole',
   stage.send(4)
   await stage.answer({ first: 1, head: 3 })
   assert.deepEqual(stage.sink.offsets(), [1])
-  assert.match(stage.ended.join(), /another time/)
+  assert.match(stage.ended.join(), /for a time before/)
 })
 
 /** A stage that has read 1, 2 and 3, and whose consumer has ended. */
@@ -396,7 +399,7 @@ async function readThree(): Promise<Stage> {
   return stage
 }
 
-test('a consumer begins with the record below, which is another one where the log was rewritten since it was looked at', async () => {
+test('a consumer starts with the record below, which differs if the log was rewritten since the look', async () => {
   const stage = await readThree()
   await stage.open()
   assert.equal(stage.start, 3)
@@ -409,19 +412,19 @@ test('a consumer begins with the record below, which is another one where the lo
   await other.open()
   other.times.set(3, 1_800_000_000_000)
   other.send(3)
-  assert.match(other.ended.join(), /the record at 3 is another one/)
+  assert.match(other.ended.join(), /the record at 3 differs/)
   other.send(4)
   assert.deepEqual(other.sink.offsets(), [1, 2, 3])
 })
 
-test('a consumer of a stream that ends below what was read, or of another stream, is not read', async () => {
+test('a consumer of a stream that ends below the position, or of another stream, is not read', async () => {
   const shorter = await readThree()
   shorter.onCreation = () => {
     shorter.facts = { first: 1, head: 2 }
     shorter.send(2)
   }
   await shorter.open()
-  assert.match(shorter.ended.join(), /another stream, or another time/)
+  assert.match(shorter.ended.join(), /another stream, or for a time/)
 
   const other = new Stage()
   other.onCreation = () => {
@@ -429,11 +432,11 @@ test('a consumer of a stream that ends below what was read, or of another stream
     other.send(1)
   }
   await other.open()
-  assert.match(other.ended.join(), /another stream, or another time/)
+  assert.match(other.ended.join(), /another stream, or for a time/)
   assert.deepEqual(other.sink.offsets(), [])
 })
 
-test('a stream of another family is not read as one of its own', async () => {
+test('a stream of a re-created family is not read as the old one', async () => {
   const stage = new Stage()
   stage.isAnother = true
   await stage.open()
@@ -441,7 +444,7 @@ test('a stream of another family is not read as one of its own', async () => {
   assert.equal(stage.sink.calls, 0)
 })
 
-test('where retention takes the place of a rewrite while it is looked for, the rewrite is told from the first sequence on', async () => {
+test('if retention removes the start of a rewrite during the search, the rewrite is reported from the first sequence on', async () => {
   const stage = await readThree()
   for (const sequence of [2, 3, 4, 5]) stage.times.set(sequence, 1_700_000_001_000 + sequence)
   stage.facts = { first: 1, head: 6 }
@@ -453,21 +456,22 @@ test('where retention takes the place of a rewrite while it is looked for, the r
   assert.deepEqual(stage.sink.losses[0], { partition: 0, from: 1, to: 3, reason: 'rewritten' })
 })
 
-const gives = (next: number) => `its consumer gives nothing, and the stream has records from ${next} on`
+const deliversNothing = (next: number) =>
+  `its consumer delivers nothing, although the stream has records from ${next} on`
 
-test('a partition counts as read once a record has come that was to come, or the stream has none for it', async () => {
+test('a partition counts as read once an awaited record arrives or the stream has none', async () => {
   const stage = new Stage()
   await stage.open()
-  assert.deepEqual(stage.told, ['awaits'])
+  assert.deepEqual(stage.readiness, ['awaits'])
   stage.send(1)
   stage.reader.end()
-  assert.deepEqual(stage.told, ['awaits', 'read'])
+  assert.deepEqual(stage.readiness, ['awaits', 'read'])
   const idle = new Stage(1 << 20, 100)
   await idle.open()
-  assert.deepEqual(idle.told, ['awaits', 'read'])
+  assert.deepEqual(idle.readiness, ['awaits', 'read'])
 })
 
-test('a partition whose consumer cannot be created is awaited, also where it waited for its turn before', async () => {
+test('a partition whose consumer cannot be created is awaited, even if it waited for its turn before', async () => {
   const stage = new Stage()
   stage.recordBytes = 10_000
   stage.turn = false
@@ -475,49 +479,49 @@ test('a partition whose consumer cannot be created is awaited, also where it wai
     throw new Error('maximum consumers limit reached')
   }
   await stage.open()
-  // Others are read before it: that is nobody's fault.
-  assert.deepEqual(stage.told, ['awaits', 'read'])
+  // Waiting for other readers is not a failure.
+  assert.deepEqual(stage.readiness, ['awaits', 'read'])
   stage.turn = true
   await assert.rejects(stage.open(), /maximum consumers/)
-  // As its tail counts.
+  // Counted as its tail does.
   stage.reader.failures++
   stage.turn = false
   await stage.open()
-  assert.deepEqual(stage.told, ['awaits', 'read', 'awaits', 'awaits'])
+  assert.deepEqual(stage.readiness, ['awaits', 'read', 'awaits', 'awaits'])
 })
 
-/** Looks until the consumer is made anew; how many it took. */
+/** Looks until the consumer is replaced; returns the number of looks. */
 async function looksUntilEnded(stage: Stage): Promise<number> {
   const { length } = stage.ended
   for (let looks = 1; ; looks++) {
     await stage.reader.lookWhileQuiet()
     if (stage.ended.length > length) return looks
-    assert.ok(looks < 100, 'it was never made anew')
+    assert.ok(looks < 100, 'it was never replaced')
   }
 }
 
-test('a consumer that gives nothing of what the stream has is made anew after some looks, and later where the next one gives nothing either', async () => {
+test('a consumer that delivers nothing of what the stream has is replaced after some looks, and more slowly if the next one delivers nothing either', async () => {
   const stage = new Stage()
   await stage.open()
   stage.send(1)
   stage.reader.end()
-  stage.told.length = 0
+  stage.readiness.length = 0
   const looks = []
   for (let i = 0; i < 7; i++) {
     looks.push(await looksUntilEnded(stage))
     await stage.open()
   }
   assert.deepEqual(looks, [3, 6, 12, 24, 48, 48, 48])
-  assert.ok(stage.told.every((said) => said === 'awaits' || said === `awaits ${gives(2)}`))
-  assert.equal(stage.ended[0], gives(2))
+  assert.ok(stage.readiness.every((said) => said === 'awaits' || said === `awaits ${deliversNothing(2)}`))
+  assert.equal(stage.ended[0], deliversNothing(2))
   assert.equal(stage.sink.ends.get(0)?.offsets.head, 100)
   stage.send(2)
   stage.reader.end()
-  assert.equal(stage.told.at(-1), 'read')
+  assert.equal(stage.readiness.at(-1), 'read')
   assert.equal(await looksUntilEnded(stage), 3)
 })
 
-test('a record between two looks begins the count anew, and is no reason to look', async () => {
+test('a record between two looks restarts the count, and makes a look unnecessary', async () => {
   const stage = new Stage()
   await stage.open()
   stage.send(1)
@@ -531,32 +535,32 @@ test('a record between two looks begins the count anew, and is no reason to look
   assert.equal(await looksUntilEnded(stage), 3)
 })
 
-test('a consumer that has nothing to give is left alone, also where the last records of the stream were deleted', async () => {
+test("a consumer with nothing to deliver is kept, even if the stream's last records were deleted", async () => {
   const stage = new Stage()
   await stage.open()
   for (let sequence = 1; sequence < 98; sequence++) stage.send(sequence)
   stage.reader.end()
-  stage.told.length = 0
+  stage.readiness.length = 0
   let asked = 0
   stage.hasFrom = () => {
     asked++
     return false
   }
   for (let i = 0; i < 10; i++) await stage.reader.lookWhileQuiet()
-  assert.deepEqual([stage.ended, stage.told, asked], [[], [], 1])
-  // One more was written.
+  assert.deepEqual([stage.ended, stage.readiness, asked], [[], [], 1])
+  // One more record was written.
   stage.facts = { first: 1, head: 101 }
   stage.hasFrom = () => true
   await stage.reader.lookWhileQuiet()
-  assert.deepEqual(stage.told, [`awaits ${gives(98)}`])
+  assert.deepEqual(stage.readiness, [`awaits ${deliversNothing(98)}`])
 })
 
-test('a look whose answer comes when a record has come, or from another stream, says nothing', async () => {
+test('an answer to a look is ignored after a record has arrived, or from another stream', async () => {
   const stage = new Stage()
   await stage.open()
   stage.send(1)
   stage.reader.end()
-  stage.told.length = 0
+  stage.readiness.length = 0
   stage.asked = []
   for (let i = 0; i < 5; i++) {
     const look = stage.reader.lookWhileQuiet()
@@ -567,10 +571,10 @@ test('a look whose answer comes when a record has come, or from another stream, 
   stage.asked = undefined
   stage.created = 'now'
   for (let i = 0; i < 5; i++) await stage.reader.lookWhileQuiet()
-  assert.deepEqual([stage.told, stage.ended], [[], []])
+  assert.deepEqual([stage.readiness, stage.ended], [[], []])
 })
 
-test('below the place where the sequences of a stream begin nothing was lost', async () => {
+test('nothing is lost below the configured first sequence of a stream', async () => {
   const stage = new Stage()
   stage.facts = { begin: 9000, first: 1, head: 9000 }
   await stage.open()

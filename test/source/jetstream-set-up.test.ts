@@ -8,8 +8,11 @@ type Facts = Parameters<typeof setUpProblem>[2]
 const problemWith = (retention: string): string =>
   setUpProblem(singleLayout('JOBS'), 0, { config: { retention } } as Facts)
 
-test('a stream whose retention the server never changes is not to be edited', () => {
+test('the advice for a work-queue stream is another stream, because its retention cannot be edited', () => {
   assert.equal(problemWith('limits'), '')
   assert.match(problemWith('interest'), /got interest, .*; edit the stream$/)
-  assert.match(problemWith('workqueue'), /got workqueue, .*; the server changes no workqueue: use another stream$/)
+  assert.match(
+    problemWith('workqueue'),
+    /got workqueue, .*; the server never changes this retention: use another stream$/,
+  )
 })

@@ -7,13 +7,16 @@ import type { ClusterSurroundings } from '../simulation/simulated-source.ts'
 import { VirtualTime } from '../simulation/virtual-time.ts'
 import { JetStreamCluster } from '../simulation/wire/jetstream-cluster.ts'
 
-/** A tail of the adapter on the simulation's model of a server, from the first record of each partition on, with those that come later. */
+/**
+ * A tail of the adapter on the simulated server. It reads each partition, including added ones,
+ * from the first record.
+ */
 class Stage {
   readonly time = new VirtualTime()
   readonly broker: SimBroker
-  /** What the tail told: `text@partition/offset`, what was lost, and what became of the stream. */
-  readonly told: string[] = []
-  /** When the tail was up or away, ms, and why. */
+  /** Reports of the tail: `text@partition/offset`, losses, and changes of the stream. */
+  readonly reports: string[] = []
+  /** States of the tail: time in ms, `up` or `away`, and the reason. */
   readonly states: string[] = []
   readonly server: JetStreamCluster
   #tail: Tail | undefined
@@ -26,12 +29,12 @@ class Stage {
     const source = cluster.open(gateway, seededRandom(2), 20)
     const sink: TailSink = {
       record: ({ buffer, valueStart, valueEnd, partition, offset }) => {
-        this.told.push(`${buffer.toString('utf8', valueStart, valueEnd)}@${partition}/${offset}`)
+        this.reports.push(`${buffer.toString('utf8', valueStart, valueEnd)}@${partition}/${offset}`)
       },
       end: () => {},
-      lost: (partition, first, last, reason) => this.told.push(`${reason} ${partition}/${first}-${last}`),
-      recreated: ({ partitions: count }) => this.#told('recreated', partitions, count),
-      grown: ({ partitions: count }) => this.#told('grown', count - 1, count),
+      lost: (partition, first, last, reason) => this.reports.push(`${reason} ${partition}/${first}-${last}`),
+      recreated: ({ partitions: count }) => this.#change('recreated', partitions, count),
+      grown: ({ partitions: count }) => this.#change('grown', count - 1, count),
       state: (state, detail) => this.states.push(`${Math.round(this.time.nowMs)} ${state} ${detail}`.trim()),
     }
     const from = Array.from({ length: partitions }, () => 1)
@@ -48,8 +51,8 @@ class Stage {
     }
   }
 
-  #told(what: string, before: number, count: number): void {
-    this.told.push(`${what} ${count}`)
+  #change(what: string, before: number, count: number): void {
+    this.reports.push(`${what} ${count}`)
     for (let partition = before; partition < count; partition++) this.#tail!.add(partition)
   }
 
@@ -61,7 +64,7 @@ class Stage {
   }
 }
 
-test('a family that was created again is told once all of its streams are there, which are made one by one', async () => {
+test('a re-created family, whose streams are created one by one, is reported once all of them exist', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a')
   await stage.passes(2000)
@@ -73,10 +76,10 @@ test('a family that was created again is told once all of its streams are there,
     stage.broker.grow()
   }
   await stage.passes(10_000)
-  assert.deepEqual(stage.told, ['a@0/1', 'recreated 20'])
+  assert.deepEqual(stage.reports, ['a@0/1', 'recreated 20'])
 })
 
-test('partitions that a new family has more, or that are added, are read from their first sequence on, and what retention took of them is told', async () => {
+test('additional partitions of a new family, and added ones, are read from their first sequence on, and their losses to retention are reported', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a', 'b')
   await stage.passes(2000)
@@ -86,8 +89,8 @@ test('partitions that a new family has more, or that are added, are read from th
   for (const partition of [0, 1, 2]) stage.write(partition, 'c', 'd')
   for (const partition of [0, 1]) stage.broker.log(partition).retain(2, stage.time.nowMs)
   await stage.passes(10_000)
-  assert.deepEqual(stage.told.slice(0, 3), ['a@0/1', 'b@0/2', 'recreated 3'])
-  assert.deepEqual(stage.told.splice(3).sort(), [
+  assert.deepEqual(stage.reports.slice(0, 3), ['a@0/1', 'b@0/2', 'recreated 3'])
+  assert.deepEqual(stage.reports.splice(3).sort(), [
     'c@2/1',
     'd@0/2',
     'd@1/2',
@@ -99,17 +102,17 @@ test('partitions that a new family has more, or that are added, are read from th
   stage.write(3, 'e', 'f')
   stage.broker.log(3).retain(2, stage.time.nowMs)
   await stage.passes(10_000)
-  assert.deepEqual(stage.told.slice(3), ['grown 4', 'retention 3/1-1', 'f@3/2'])
+  assert.deepEqual(stage.reports.slice(3), ['grown 4', 'retention 3/1-1', 'f@3/2'])
 })
 
-/** Of the states since `fromMs`: each one's time, to a tenth of a second, and the rest. */
+/** Returns the states since `fromMs`, each with its time to a tenth of a second. */
 const since = (stage: Stage, fromMs: number) =>
   stage.states.flatMap((said) => {
     const [, ms = '', rest = ''] = /^(\d+) (.*)$/.exec(said)!
     return Number(ms) < fromMs ? [] : [[Math.round((Number(ms) - fromMs) / 100) / 10, rest] as const]
   })
 
-test('a consumer that is alive and gives nothing is told as away within two looks, and made anew by the third', async () => {
+test('a live consumer that delivers nothing is reported as away within two looks, and replaced by the third', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a')
   await stage.passes(5000)
@@ -117,16 +120,16 @@ test('a consumer that is alive and gives nothing is told as away within two look
   const { nowMs } = stage.time
   stage.write(0, 'b', 'c')
   await stage.passes(10_000)
-  assert.deepEqual(stage.told, ['a@0/1', 'b@0/2', 'c@0/3'])
+  assert.deepEqual(stage.reports, ['a@0/1', 'b@0/2', 'c@0/3'])
   const states = since(stage, nowMs)
   assert.deepEqual(
     states.map(([, said]) => said),
-    ['away events-0: its consumer gives nothing, and the stream has records from 2 on', 'up'],
+    ['away events-0: its consumer delivers nothing, although the stream has records from 2 on', 'up'],
   )
   assert.ok(states[0]![0] <= 2.3 && states[1]![0] <= 3.5, JSON.stringify(states))
 })
 
-test('a partition whose consumers are refused is told as away after awayAfterMs, with the reason, and read once they are not', async () => {
+test('a partition whose consumers are refused is reported as away after awayAfterMs, with the reason, and read once they are accepted', async () => {
   for (const refusal of ['maximum consumers limit reached', 'insufficient resources']) {
     const stage = new Stage(2)
     stage.server.refuse(refusal)
@@ -141,12 +144,12 @@ test('a partition whose consumers are refused is told as away after awayAfterMs,
     stage.server.refuse(undefined)
     stage.write(0, 'a')
     await stage.passes(8000)
-    assert.deepEqual(stage.told, ['a@0/1'])
+    assert.deepEqual(stage.reports, ['a@0/1'])
     assert.equal(since(stage, 0).at(-1)![1], 'up')
   }
 })
 
-test('a family that cannot be read as it was created again is told as away, with the reason', async () => {
+test('a re-created family that cannot be read is reported as away, with the reason', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a')
   await stage.passes(2000)
@@ -158,11 +161,11 @@ test('a family that cannot be read as it was created again is told as away, with
   assert.match(since(stage, nowMs).at(-1)![1], /^away JetStream stream events-0: expected the subjects events\.0\.>/)
   stage.server.subjects = undefined
   await stage.passes(12_000)
-  assert.deepEqual(stage.told, ['a@0/1', 'recreated 1'])
+  assert.deepEqual(stage.reports, ['a@0/1', 'recreated 1'])
   assert.equal(since(stage, nowMs).at(-1)![1], 'up')
 })
 
-test('a consumer that says nothing any more is made anew, also where there is nothing to read', async () => {
+test('a silent consumer is replaced, even if there is nothing to read', async () => {
   const stage = new Stage(1)
   stage.write(0, 'a')
   await stage.passes(5000)
@@ -173,5 +176,5 @@ test('a consumer that says nothing any more is made anew, also where there is no
   assert.deepEqual([next === silent, others], [false, []])
   stage.write(0, 'b')
   await stage.passes(100)
-  assert.deepEqual(stage.told, ['a@0/1', 'b@0/2'])
+  assert.deepEqual(stage.reports, ['a@0/1', 'b@0/2'])
 })

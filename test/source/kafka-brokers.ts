@@ -7,26 +7,29 @@ import { VirtualTime } from '../simulation/virtual-time.ts'
 import { KafkaCluster } from '../simulation/wire/kafka-cluster.ts'
 import type { SimKafkaSource } from '../simulation/wire/kafka-source.ts'
 
-/** The adapter on the simulation's model of brokers, with faults that are said rather than drawn. */
+/**
+ * The adapter on the simulation's model of brokers. Tests inject the faults instead of drawing
+ * them at random.
+ */
 export class Brokers {
   readonly time = new VirtualTime()
   readonly broker: SimBroker
   readonly cluster: KafkaCluster
   readonly gateway = this.time.process('gateway')
   readonly source: SimulatedSource
-  /** What the tail told: `text@offset`, or what was lost. */
+  /** What the tail delivered: `text@offset`, or a loss. */
   readonly told: string[] = []
-  /** Of each record that it told. */
+  /** The generation of each record that it delivered. */
   readonly generations: number[] = []
-  /** Where it said last that a batch is through, and of how much of `told` that was. */
+  /** The last reported position of the tail, and the length of `told` at that time. */
   through: { readonly next: number; readonly told: number } | undefined
-  /** What it said last of the log's bounds. */
+  /** The last reported bounds of the log. */
   bounds: Offsets | undefined
   readonly states: string[] = []
   onState: (state: string) => void = () => {}
-  /** That which `tail` opened, once it is open. */
+  /** The tail that `tail` opened; undefined until it is open. */
   opened: Tail | undefined
-  /** What else happens when it tells something. */
+  /** Called with each delivery of the tail. */
   onTold: (text: string) => void = () => {}
 
   constructor(partitions = 1, random = seededRandom(2), batch = 20) {
@@ -35,7 +38,7 @@ export class Brokers {
     this.source = this.cluster.open(this.gateway, random, batch)
   }
 
-  /** For how long brokers asked for pauses, by use, ms. */
+  /** Total of the pauses that brokers asked for, by use, ms. */
   get paused(): SimKafkaSource['pausedMs'] {
     return (this.source as SimKafkaSource).pausedMs
   }
@@ -44,7 +47,7 @@ export class Brokers {
     return (this.source as SimKafkaSource).connections.size
   }
 
-  /** What the adapter had to tell operators. */
+  /** Log messages of the adapter. */
   get logged(): string[] {
     return (this.source as SimKafkaSource).logged
   }
@@ -66,7 +69,7 @@ export class Brokers {
     return this.cluster.leaderOf(0)!
   }
 
-  /** A text that begins with "!" is damaged. */
+  /** Writes records. A text that begins with "!" is damaged. */
   write(...texts: string[]): void {
     this.writeTo(0, ...texts)
   }
@@ -75,7 +78,7 @@ export class Brokers {
     this.#write(this.broker.log(partition), texts, undefined)
   }
 
-  /** In a transaction, which stays open. */
+  /** Writes records in a transaction, which stays open. */
   begin(transaction: number, ...texts: string[]): void {
     this.#write(this.log, texts, transaction)
   }
@@ -115,13 +118,13 @@ export class Brokers {
     })
   }
 
-  /** A chunk of [from, to), whatever it shows. */
+  /** Reads a chunk of [from, to) and ignores its records. */
   chunk(from: number, to: number): Promise<RangeEnd> {
     const chunk = { partition: 0, from, to, maxBytes: 1 << 20 }
     return this.source.range(this.info, chunk, { record() {}, lost() {} })
   }
 
-  /** What a chunk of [from, to) shows. */
+  /** Reads a chunk of [from, to) and returns its records and losses. */
   async range(from: number, to: number): Promise<string[]> {
     const shown: string[] = []
     const chunk = { partition: 0, from, to, maxBytes: 1 << 20 }
@@ -145,7 +148,7 @@ export class Brokers {
     finished.catch(() => {})
     const deadline = this.time.nowMs + withinMs
     while (!settled && this.time.nowMs < deadline) await this.passes(10)
-    if (!settled) throw new Error(`nothing within ${withinMs} ms`)
+    if (!settled) throw new Error(`not settled within ${withinMs} ms`)
     return finished
   }
 }

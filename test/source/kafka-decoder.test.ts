@@ -20,7 +20,7 @@ import { oldEntry } from './kafka-old-entry.ts'
 
 const maxBatchBytes = 1 << 20
 const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-/** Of a log that goes further than what is shown of it. */
+/** The log extends beyond the answer. */
 const lastStableOffset = Number.MAX_SAFE_INTEGER
 const codecs = ['none', 'gzip', 'snappy', 'snappy-raw', 'lz4', 'zstd'] as const
 
@@ -31,7 +31,7 @@ interface Reading {
   lastStableOffset?: number
 }
 
-/** All batches until the end or the first that is damaged. */
+/** Decodes all batches until the end or the first damaged one. */
 function decode(
   bytes: Buffer,
   { from = 0, to, aborted = [], lastStableOffset: end = lastStableOffset }: Reading = {},
@@ -48,7 +48,7 @@ function decode(
 const letters = (text: string): RecordSpec[] => [...text].map((value, offsetDelta) => ({ offsetDelta, value }))
 
 describe('the record batch decoder', () => {
-  test('shows offset, time, epoch, key, value and traceparent', () => {
+  test('delivers offset, time, epoch, key, value and traceparent', () => {
     const headers = [['a', '1'] as const, ['traceparent', trace] as const, ['empty', ''] as const]
     const records = [{ offsetDelta: 2, timeDelta: 7, key: 'alarm.zone7', value: 'open', headers }]
     const bytes = batch({ base: 2 ** 40, epoch: 5, baseTimeMs: 1_790_000_000_000, records })
@@ -79,7 +79,7 @@ describe('the record batch decoder', () => {
     ])
   })
 
-  test('tells null from empty in keys, values and headers, and the last of a repeated header wins', () => {
+  test('distinguishes null from empty in keys, values and headers, and the last of a repeated header wins', () => {
     const headers = [['h', 'x'] as const, ['h', null] as const, ['traceparent', null] as const]
     const [bare, empty] = decode(
       batch({
@@ -94,7 +94,7 @@ describe('the record batch decoder', () => {
     assert.deepEqual([empty!.key, empty!.value, empty!.headers.size], ['', '', 0])
   })
 
-  test('knows a traceparent in letters of either case, and takes no header for one whose name only resembles it', () => {
+  test('recognizes a traceparent in any letter case, and no header whose name only resembles it', () => {
     const traceOf = (...names: string[]) => {
       const headers = names.map((name) => [name, trace] as const)
       return decode(batch({ base: 0, records: [{ offsetDelta: 0, headers }] })).records[0]!.trace
@@ -104,7 +104,7 @@ describe('the record batch decoder', () => {
     assert.equal(traceOf('traceparen', 'xraceparent', 'traceparent2'), null)
   })
 
-  test('a log that stamps records itself gives each the time of the batch', () => {
+  test('with log append time, each record has the time of the batch', () => {
     const records = [
       { offsetDelta: 0, timeDelta: -5000 },
       { offsetDelta: 1, timeDelta: 9 },
@@ -131,7 +131,7 @@ describe('the record batch decoder', () => {
       assert.equal(decoder.next, 1010)
     })
 
-    test(`shows nothing outside of [from, to) of a ${codec} batch`, () => {
+    test(`delivers nothing outside [from, to) of a ${codec} batch`, () => {
       const bytes = batch({ base: 100, codec, records: letters('abcdef') })
       const { offsets, decoder } = decode(bytes, { from: 102, to: 104 })
       assert.deepEqual(offsets, [102, 103])
@@ -147,7 +147,7 @@ describe('the record batch decoder', () => {
     assert.equal(decoder.next, 26)
   })
 
-  test('a batch that the answer cut off is left for the next one', () => {
+  test('a batch that the answer cuts off is left for the next answer', () => {
     const whole = batch({ base: 0, records: letters('abc') })
     const cut = batch({ base: 3, records: letters('def') })
     for (let length = 0; length < cut.length; length++) {
@@ -156,7 +156,7 @@ describe('the record batch decoder', () => {
     }
   })
 
-  test('leaves out aborted transactions and all markers, whatever lies between', () => {
+  test('leaves out aborted transactions and all markers, with other records in between', () => {
     const open = { transactional: true }
     const bytes = Buffer.concat([
       batch({ base: 0, ...open, producerId: 7, records: letters('ab') }),
@@ -173,7 +173,7 @@ describe('the record batch decoder', () => {
     assert.equal(decoder.next, 11)
   })
 
-  test('a transaction that is aborted further on does not hide an earlier one of its producer', () => {
+  test('a later aborted transaction does not hide an earlier one of the same producer', () => {
     const bytes = Buffer.concat([
       batch({ base: 0, transactional: true, producerId: 7, records: letters('a') }),
       batch({ base: 1, marker: 1, producerId: 7, records: [] }),
@@ -183,7 +183,7 @@ describe('the record batch decoder', () => {
     assert.deepEqual(decode(bytes, { aborted: [{ producerId: 7, firstOffset: 2 }] }).offsets, [0])
   })
 
-  test('a marker that compaction has emptied ends its transaction and is passed', () => {
+  test('a marker emptied by compaction ends its transaction and is passed', () => {
     const open = { transactional: true, producerId: 7 }
     const bytes = Buffer.concat([
       batch({ base: 0, ...open, records: letters('a') }),
@@ -196,7 +196,7 @@ describe('the record batch decoder', () => {
   })
 
   for (const codec of codecs) {
-    test(`a batch by ${codec} that compaction has emptied is passed, whatever is left of its frame`, () => {
+    test(`a ${codec} batch emptied by compaction is passed, regardless of the rest of its frame`, () => {
       const emptied = { base: 0, codec, records: [], lastDelta: 5 }
       for (const bytes of [batch(emptied), compressedBy(emptied, () => Buffer.alloc(0))]) {
         const { offsets, outcome, decoder } = decode(Buffer.concat([bytes, batch({ base: 6, records: letters('a') })]))
@@ -205,13 +205,13 @@ describe('the record batch decoder', () => {
     })
   }
 
-  test('a negative number of records is damage', () => {
+  test('a negative record count is damage', () => {
     const bytes = batch({ base: 0, records: letters('a') })
     bytes.writeInt32BE(-2, 57)
     assert.equal(decode(sealed(bytes)).outcome, 'damaged')
   })
 
-  test('a batch with a wrong checksum shows nothing, and what comes before it is shown', () => {
+  test('a batch with a wrong checksum delivers nothing, and the batches before it are delivered', () => {
     const good = batch({ base: 0, records: letters('ab') })
     const bad = batch({ base: 2, records: letters('cd') })
     bad[bad.length - 3]! ^= 0x10
@@ -221,14 +221,14 @@ describe('the record batch decoder', () => {
     assert.match(decoder.problem, /checksum/)
   })
 
-  test('a damaged batch ends at the latest where the one behind it begins', () => {
+  test('a damaged batch ends before the following batch', () => {
     const bad = batch({ base: 2, records: letters('cd') })
     bad.writeInt32BE(1_000_000, 23)
     const { outcome, decoder } = decode(Buffer.concat([bad, batch({ base: 9, records: letters('e') })]), { from: 2 })
     assert.deepEqual([outcome, decoder.first, decoder.last], ['damaged', 2, 8])
   })
 
-  test('a damaged batch with nothing behind it ends where its own count of records says too', () => {
+  test('at the end of an answer, the header of a damaged batch counts only if its record count agrees', () => {
     const bad = batch({ base: 2, records: letters('cd') })
     bad[bad.length - 3]! ^= 0x10
     assert.equal(decode(bad, { from: 2 }).decoder.last, 3)
@@ -238,7 +238,7 @@ describe('the record batch decoder', () => {
   })
 
   for (const magic of [0, 1] as const) {
-    test(`entries of message format v${magic} are one unsupported stretch up to the next batch`, () => {
+    test(`messages of format v${magic} are one unsupported range up to the next batch`, () => {
       const old = [5, 6, 9].map((offset) => oldEntry(magic, offset, 'x'.repeat(offset % 3)))
       const bytes = Buffer.concat([batch({ base: 3, records: letters('ab') }), ...old])
       const { offsets, outcome, decoder } = decode(Buffer.concat([bytes, batch({ base: 10, records: letters('c') })]))
@@ -247,7 +247,7 @@ describe('the record batch decoder', () => {
     })
   }
 
-  test('what old entries say of their offsets counts only as far as what lies behind them, and the log, go', () => {
+  test('the offsets of old messages are limited by what follows them and by the end of the log', () => {
     for (const flipped of [2 ** 40 + 6, 3]) {
       const old = [5, flipped].map((offset) => oldEntry(1, offset, 'x'))
       const followed = Buffer.concat([...old, batch({ base: 10, records: letters('c') })])
@@ -257,7 +257,7 @@ describe('the record batch decoder', () => {
     assert.deepEqual([last.outcome, last.decoder.last], ['unsupported', 11])
   })
 
-  test('a batch whose records nobody can read ends before the one behind it, and within the log', () => {
+  test('an unreadable batch ends before the following one, and within the log', () => {
     const unread = batch({ base: 2, records: letters('cd') })
     unread[22] = 5
     const flipped = sealed(unread)
@@ -268,7 +268,7 @@ describe('the record batch decoder', () => {
     assert.equal(alone.decoder.last, 3)
   })
 
-  test('a first offset with a flipped bit, which no checksum covers, takes nobody beyond the next batch or the log', () => {
+  test('a flipped bit in the first offset, which no checksum covers, moves no reader beyond the next batch or the log', () => {
     for (const bit of [1, 4, 20, 50]) {
       for (const isDamaged of [false, true]) {
         const bad = batch({ base: 0, records: letters('abc') })
@@ -329,17 +329,17 @@ describe('the record batch decoder', () => {
     )
   })
 
-  test('an old entry alone, shorter than a batch may be, is told as well', () => {
+  test('a single old message, shorter than any batch, is reported as well', () => {
     const { outcome, decoder } = decode(oldEntry(0, 7, ''), { from: 7 })
     assert.deepEqual([outcome, decoder.last], ['unsupported', 7])
   })
 
-  test('old entries below the position are passed', () => {
+  test('old messages below the position are passed', () => {
     const bytes = Buffer.concat([oldEntry(1, 3, 'x'), oldEntry(1, 4, 'x'), batch({ base: 5, records: letters('a') })])
     assert.deepEqual(decode(bytes, { from: 5 }).offsets, [5])
   })
 
-  test('another format number whose checksum is wrong is damage', () => {
+  test('a different format with a wrong checksum is damage', () => {
     for (const magic of [0, 1, 3]) {
       const bytes = batch({ base: 0, records: letters('a') })
       bytes[16] = magic
@@ -348,7 +348,7 @@ describe('the record batch decoder', () => {
     }
   })
 
-  test('a codec that nobody knows yet is unsupported', () => {
+  test('an unknown codec is unsupported', () => {
     const bytes = batch({ base: 4, records: letters('ab') })
     bytes[22]! |= 5
     const { outcome, decoder } = decode(sealed(bytes))
@@ -383,7 +383,7 @@ describe('the record batch decoder', () => {
       }
     })
 
-    test(`${name} may take no more memory in all than one frame`, () => {
+    test(`${name} may take no more memory in total than one frame`, () => {
       const records = Array.from({ length: 20 }, (_, offsetDelta) => ({ offsetDelta, value: 'x'.repeat(1 << 16) }))
       const bytes = compressedBy({ base: 0, codec, records }, compress)
       assert.deepEqual([decode(bytes).offsets, decode(bytes).outcome], [[], 'unsupported'])
@@ -392,7 +392,7 @@ describe('the record batch decoder', () => {
   }
 
   for (const codec of ['lz4', 'zstd'] as const) {
-    test(`a ${codec} batch of very many frames is unsupported`, () => {
+    test(`a ${codec} batch with too many frames is unsupported`, () => {
       const frame = codec === 'zstd' ? zstdCompressSync('') : compressFrameSync(Buffer.alloc(0))
       const bytes = compressedBy({ base: 0, codec, records: letters('a') }, () =>
         Buffer.concat(Array(1025).fill(frame)),
@@ -401,7 +401,7 @@ describe('the record batch decoder', () => {
       assert.deepEqual([outcome, decoder.problem], ['unsupported', 'a batch of more than 1024 compressed frames'])
     })
 
-    test(`a ${codec} batch with something else behind its frame is damage`, () => {
+    test(`a ${codec} batch with other bytes after its frame is damage`, () => {
       const compress = codec === 'zstd' ? zstdCompressSync : compressFrameSync
       const bytes = compressedBy({ base: 0, codec, records: letters('a') }, (records) =>
         Buffer.concat([compress(records), Buffer.from('something else')]),
@@ -411,7 +411,7 @@ describe('the record batch decoder', () => {
   }
 
   for (const codec of ['gzip', 'snappy', 'snappy-raw', 'lz4', 'zstd'] as const) {
-    test(`a ${codec} batch that would take more memory than it may is unsupported`, () => {
+    test(`a ${codec} batch that exceeds the memory limit is unsupported`, () => {
       const records = Array.from({ length: 40 }, (_, offsetDelta) => ({ offsetDelta, value: 'x'.repeat(1 << 16) }))
       const bytes = batch({ base: 0, codec, records })
       assert.ok(bytes.length < maxBatchBytes, 'small as it comes')
@@ -421,15 +421,15 @@ describe('the record batch decoder', () => {
     })
   }
 
-  test('a record that is longer than its batch is damage, and those before it are shown', () => {
+  test('a record longer than its batch is damage, and those before it are delivered', () => {
     const bytes = batch({ base: 0, records: letters('abc') })
-    // Each of these records takes 8 bytes, the first of which is its length.
+    // Each of these records takes 8 bytes. The first byte is its length.
     bytes[61 + 16] = varint(120)[0]!
     const { offsets, outcome, decoder } = decode(sealed(bytes))
     assert.deepEqual([offsets, outcome, decoder.next], [[0, 1], 'damaged', 2])
   })
 
-  test('a record that reaches into what follows its batch is damage', () => {
+  test('a record that extends beyond its batch is damage', () => {
     const whole = batch({ base: 0, records: [{ offsetDelta: 0, value: 'abcdef' }] })
     const outside = 4
     whole.writeInt32BE(whole.readInt32BE(8) - outside, 8)
@@ -438,19 +438,19 @@ describe('the record batch decoder', () => {
     assert.deepEqual([offsets, outcome], [[], 'damaged'])
   })
 
-  test('a length below null is damage', () => {
+  test('a length below -1 is damage', () => {
     const bytes = batch({ base: 0, records: [{ offsetDelta: 0, value: 'a' }] })
     bytes[bytes.length - 1] = varint(-1)[0]!
     const { offsets, outcome } = decode(sealed(bytes))
     assert.deepEqual([offsets, outcome], [[], 'damaged'])
   })
 
-  test('a record outside of the offsets of its batch is damage', () => {
+  test('a record outside the offsets of its batch is damage', () => {
     const spec: BatchSpec = { base: 5, records: [{ offsetDelta: 9 }], lastDelta: 1 }
     assert.equal(decode(batch(spec)).outcome, 'damaged')
   })
 
-  test('a sink that throws loses that one record', () => {
+  test('a sink that throws loses only that record', () => {
     const decoder = new BatchDecoder(maxBatchBytes)
     decoder.begin(
       { partition: 0, records: batch({ base: 0, records: letters('abc') }), aborted: [], lastStableOffset },
@@ -463,7 +463,7 @@ describe('the record batch decoder', () => {
     assert.equal(decoder.next, 1)
   })
 
-  test('a decoder that is stopped within a record shows nothing more', () => {
+  test('a decoder that is stopped during a record delivers nothing more', () => {
     const decoder = new BatchDecoder(maxBatchBytes)
     const bytes = Buffer.concat([
       batch({ base: 0, records: letters('abc') }),
@@ -482,7 +482,7 @@ describe('the record batch decoder', () => {
     assert.deepEqual(offsets, [0, 1])
   })
 
-  test('a batch of very many records is shown in several steps, and can be gone on with in another answer', () => {
+  test('a batch of many records is delivered in several steps, and can be continued in another answer', () => {
     const records = Array.from({ length: 10_000 }, (_, offsetDelta) => ({ offsetDelta, value: 'v' }))
     const bytes = batch({ base: 5, codec: 'zstd', records })
     const all = records.map(({ offsetDelta }) => 5 + offsetDelta)
@@ -504,7 +504,7 @@ describe('the record batch decoder', () => {
     assert.equal(decoder.next, 10_005)
   })
 
-  test('a batch of large records is shown in as many steps as their bytes take', () => {
+  test('a batch of large records is delivered in steps by their bytes', () => {
     const records = Array.from({ length: 64 }, (_, offsetDelta) => ({ offsetDelta, value: 'v'.repeat(100_000) }))
     const decoder = new BatchDecoder(16 << 20)
     const bytes = batch({ base: 0, codec: 'zstd', records })
@@ -515,7 +515,7 @@ describe('the record batch decoder', () => {
     assert.equal(decoder.next, 64)
   })
 
-  test('damage behind the first part of a batch is told where it is met, and the next answer is read from its beginning', () => {
+  test('damage after the first part of a batch is reported at its position, and the next answer is read from its beginning', () => {
     const records = Array.from({ length: 5000 }, (_, offsetDelta) => ({ offsetDelta, value: 'v' }))
     records[4000]!.offsetDelta = 9000
     const { outcome, offsets, decoder } = decode(batch({ base: 0, records, lastDelta: 4999 }))
@@ -530,7 +530,7 @@ describe('the record batch decoder', () => {
     assert.equal(decoder.next, 5001)
   })
 
-  test('what was encoded is what is shown', () => {
+  test('encoded records are delivered unchanged', () => {
     const text = fc.string({ unit: 'binary-ascii', maxLength: 200 })
     const headers = fc.array(fc.tuple(fc.constantFrom('a', 'traceparent', 'long'.repeat(40)), fc.option(text)))
     const one = fc.record({
@@ -559,7 +559,7 @@ describe('the record batch decoder', () => {
     fc.assert(property, { numRuns: 150 })
   })
 
-  test('no bytes make it throw, leave its bounds or go back, even under a right checksum', () => {
+  test('no input makes it throw, leave its bounds or go back, even with a correct checksum', () => {
     const original = Buffer.concat([
       batch({ base: 0, records: letters('abcdefgh').map((r) => ({ ...r, key: 'k', headers: [['h', 'v']] as const })) }),
       batch({ base: 8, transactional: true, producerId: 1, records: letters('xyz') }),

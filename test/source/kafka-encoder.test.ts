@@ -55,7 +55,7 @@ function decoded(batch: Buffer): Read[] {
   }
 }
 
-/** Lengths around which a varint grows by a byte. */
+/** Lengths around which a varint grows by one byte. */
 const length = fc.constantFrom(0, 1, 63, 64, 300, 8191, 8192, 20_000, 1_048_575, 1_048_576)
 const bytes = fc.oneof(
   { weight: 20, arbitrary: fc.uint8Array({ maxLength: 70 }) },
@@ -68,7 +68,7 @@ const record = fc.record({
   headers: fc.dictionary(fc.string({ minLength: 1, maxLength: 12 }), fc.oneof(fc.string(), bytes), { maxKeys: 3 }),
 })
 
-test('the records of a batch are read as they were written', () => {
+test('encoded records are decoded unchanged', () => {
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 200 }), (records: OutRecord[]) => {
       const hex = (value: Uint8Array | string) => Buffer.from(value as Uint8Array).toString('hex')
@@ -87,7 +87,7 @@ test('the records of a batch are read as they were written', () => {
   )
 })
 
-test('a batch says who wrote it, so that the broker knows it again', () => {
+test('a batch contains its producer, so that the broker recognizes a repetition', () => {
   const batch = encodeBatch([{ partition: 0, key: null, value: Buffer.from('x') }], 1, identity)
   assert.equal(batch.readBigInt64BE(43), 4_000_000_001n)
   assert.equal(batch.readInt16BE(51), 3)
@@ -96,7 +96,7 @@ test('a batch says who wrote it, so that the broker knows it again', () => {
   assert.equal(nobody.readBigInt64BE(43), -1n)
 })
 
-test('a produce request is answered with the offset of its first record, or with an error', () => {
+test('a produce request resolves with the offset of its first record, or rejects with an error', () => {
   const request = produceRequest('t', 5, Buffer.from('batch'), 4000)
   assert.ok(request.body.includes(Buffer.from('\0\0\0\x05batch')))
   const answer = (error: number) => {
@@ -119,7 +119,7 @@ test('a produce request is answered with the offset of its first record, or with
   assert.deepEqual(pauses, [700, 700])
 })
 
-test('the pause that an answer asks for is heard, whichever request it answers, also where it is an error', () => {
+test('the pause in an answer is reported, for every request, even with an error', () => {
   const asked = { topic: 't', partition: 0, leaderEpoch: 0, timeMs: 0 }
   const metadata = { nodes: [], topic: 't', error: 3, topicId: '0'.repeat(32), partitions: [] }
   const produced = { topic: 't', partition: 0, timeoutMs: 0, batch: Buffer.alloc(0) }
@@ -147,13 +147,13 @@ test('the pause that an answer asks for is heard, whichever request it answers, 
   }
 })
 
-/** An answer to CreateTopics. */
+/** Encodes an answer to CreateTopics. */
 function created(error: number, said: string | null): Buffer {
   const writer = new ByteWriter().int32(700).int32(1).string('t').int16(error)
   return (said === null ? writer.int16(-1) : writer.string(said)).written()
 }
 
-test("a broker's own sentence is told with what its answer means, as it may be shown", () => {
+test("the broker's message is appended to the meaning of its error code, with control characters escaped", () => {
   const { decode } = createRequest('t', 1, { name: 'a', value: 'b' }, 0)
   const told = (said: string | null) => {
     try {

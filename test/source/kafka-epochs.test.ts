@@ -16,7 +16,7 @@ describe('the epochs that a tail has passed', () => {
     assert.equal(new EpochHistory().last, -1)
   })
 
-  test('the last one counts, and later batches of it do not move its start', () => {
+  test('the last epoch counts, and later batches of it do not move its start', () => {
     const epochs = history([2, 10], [2, 20], [5, 30], [5, 40])
     assert.equal(epochs.last, 5)
     assert.equal(epochs.cutBack(2, 100, 50), 30)
@@ -28,20 +28,20 @@ describe('the epochs that a tail has passed', () => {
     assert.equal(epochs.last, 5)
   })
 
-  test("logs agree no further than our own part of the leader's epoch", () => {
+  test('logs agree at most up to the end of the same epoch in our log', () => {
     const epochs = history([1, 0], [3, 40])
     assert.equal(epochs.cutBack(2, 45, 50), 40)
     assert.equal(epochs.last, 1)
     assert.equal(epochs.cutBack(1, 30, 40), 30)
   })
 
-  test('an epoch that begins where the logs part is forgotten', () => {
+  test('an epoch that begins at the divergence is forgotten', () => {
     const epochs = history([1, 0], [3, 40])
     assert.equal(epochs.cutBack(3, 40, 50), 40)
     assert.equal(epochs.last, 1)
   })
 
-  test('an end beyond our own position is no disagreement', () => {
+  test('an end beyond our position is not a divergence', () => {
     assert.equal(history([1, 0]).cutBack(1, 90, 50), 50)
   })
 })
@@ -66,14 +66,14 @@ describe('a cursor', () => {
   })
 })
 
-describe('a place that cannot be read', () => {
-  test('is fetched once more, then passed as a whole', () => {
+describe('a position that cannot be read', () => {
+  test('is fetched once more, then skipped completely', () => {
     const damage = new Damage()
     assert.equal(damage.met(10, 12, 19, 100), undefined)
     assert.equal(damage.met(10, 12, 19, 100), 19)
   })
 
-  test('is looked at twice again after another batch was read', () => {
+  test('is fetched twice again after another batch was read', () => {
     const damage = new Damage()
     assert.equal(damage.met(10, 10, 19, 100), undefined)
     damage.read()
@@ -86,7 +86,7 @@ describe('a place that cannot be read', () => {
     assert.equal(damage.met(10, 10, 1e9, 20), 19)
   })
 
-  test('is passed one by one, then in ever larger steps, when nobody knows where it ends', () => {
+  test('is skipped one by one, then in growing steps, if its extent is unknown', () => {
     const damage = new Damage()
     const passed: number[] = []
     for (let offset = 0; offset < 50; ) {
@@ -108,7 +108,7 @@ describe("a tail's state", () => {
     return { state, told }
   }
 
-  test('is up when every partition is read, and told once', () => {
+  test('is up when every partition is read, and reported once', () => {
     const { state, told } = health()
     state.read(0)
     assert.deepEqual(told, [])
@@ -117,7 +117,7 @@ describe("a tail's state", () => {
     assert.deepEqual(told, ['up'])
   })
 
-  test('is away only when one partition has failed for long', () => {
+  test('is away only if a partition has failed for a long time', () => {
     const { state, told } = health()
     state.read(0)
     state.read(1)

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 
-/** An entry of the formats before 2, uncompressed, with a null key (KIP-32). */
+/** Encodes an uncompressed message of format 0 or 1 with a null key (KIP-32). */
 export function oldEntry(magic: 0 | 1, offset: number, value: string): Buffer {
   const bytes = Buffer.from(value)
   const entry = Buffer.alloc(12 + 4 + 2 + 8 * magic + 4 + 4 + bytes.length)

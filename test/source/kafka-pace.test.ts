@@ -5,14 +5,17 @@ import { Pace } from '../../src/source/kafka/pace.ts'
 const pauseMs = 2
 const fetchMs = 1
 
-/** Fetches of a partition to which a record comes each `everyMs`: how long each record waited to be fetched, and how many fetches. */
+/**
+ * Simulates fetches of a partition that receives a record every `everyMs`. Returns the wait of
+ * each record, and the number of fetches.
+ */
 function reading(everyMs: number, forMs: number) {
   const pace = new Pace(pauseMs)
   const waits: number[] = []
   let fetches = 0
   let next = 0
   for (let now = 0; now < forMs; ) {
-    // The broker holds the fetch until there is something to bring.
+    // The broker holds the fetch until there is a record.
     now = Math.max(now, next) + fetchMs
     fetches++
     for (; next <= now - fetchMs; next += everyMs) waits.push(now - next)
@@ -21,18 +24,18 @@ function reading(everyMs: number, forMs: number) {
   return { waits, fetches }
 }
 
-test('records that come one by one, further apart than the pause is long, are each fetched at once', () => {
+test('records that arrive further apart than the pause are each fetched immediately', () => {
   const { waits } = reading(2.25, 1000)
   assert.deepEqual(new Set(waits), new Set([fetchMs]))
 })
 
-test('while records stream in there is a pause after each fetch but the first few', () => {
+test('while records stream in, there is a pause after each fetch except the first few', () => {
   const { fetches } = reading(0.1, 1000)
   const unpaused = 6
   assert.ok(fetches <= 1000 / (fetchMs + pauseMs) + unpaused, `${fetches} fetches`)
 })
 
-test('after a silence the first few records are fetched at once, and no more are saved up for than that', () => {
+test('after a silence, only the first few records are fetched without a pause', () => {
   const pace = new Pace(pauseMs)
   const paused = (nowMs: number) => pace.pauseMs(nowMs) > 0
   assert.deepEqual([0, 0, 0, 0, 0, 2].map(paused), [false, false, false, false, true, true])
@@ -41,7 +44,7 @@ test('after a silence the first few records are fetched at once, and no more are
   assert.equal(paused(9000 + 2 * pauseMs), false)
 })
 
-test('a pause of nothing is none', () => {
+test('a pause of 0 disables pacing', () => {
   const pace = new Pace(0)
   assert.deepEqual(
     [0, 0, 0, 0, 0, 0].map((now) => pace.pauseMs(now)),

@@ -23,16 +23,16 @@ interface Batch {
   readonly sequence: number
 }
 
-/** A cluster of brokers that are played by the test, with one topic of one partition. */
+/** A cluster whose brokers the test plays, with one topic of one partition. */
 class Cluster {
   readonly clock = new ManualClock()
   readonly batches: Batch[] = []
   leader = 1
-  /** Of partition 1, which the test seldom needs; −1 = it has none. */
+  /** Leader of partition 1, which few tests need; -1 = none. */
   other = -1
   topicId = 'first'
   topicError = 0
-  /** What the next produce requests meet; a number is an error that the broker answers. */
+  /** Outcomes of the next produce requests. A number is an error code of the broker. */
   readonly faults: (number | 'lost')[] = []
   #identities = 0
   #head = 0
@@ -96,7 +96,7 @@ const records = (count: number, partition = 0): OutRecord[] =>
   Array.from({ length: count }, (_, i) => ({ partition, key: null, value: Buffer.from(`${i}`) }))
 const large = (partition: number): OutRecord[] => [{ partition, key: null, value: Buffer.alloc(300_000) }]
 
-test('a batch goes on behind the numbers of the records before it', async () => {
+test('a batch continues the sequence numbers of the records before it', async () => {
   const cluster = new Cluster()
   const publisher = new Publisher(options, cluster.calls, cluster.clock)
   await publisher.publish(cluster.stream, records(3))
@@ -108,7 +108,7 @@ test('a batch goes on behind the numbers of the records before it', async () => 
   )
 })
 
-test('a batch whose fate is unknown is repeated under its own numbers', async () => {
+test('a batch with an unknown outcome is repeated with the same sequence numbers', async () => {
   const cluster = new Cluster()
   const publisher = new Publisher(options, cluster.calls, cluster.clock)
   await publisher.publish(cluster.stream, records(3))
@@ -130,7 +130,7 @@ test('a batch whose fate is unknown is repeated under its own numbers', async ()
   )
 })
 
-test("the numbers of a batch that was given up are nobody else's", async () => {
+test('the sequence numbers of an abandoned batch are not reused', async () => {
   const cluster = new Cluster()
   const publisher = new Publisher(options, cluster.calls, cluster.clock)
   await publisher.publish(cluster.stream, records(1))
@@ -159,7 +159,7 @@ test('a request follows its partition to another leader', async () => {
   )
 })
 
-test('a topic that was created again takes what is published to it', async () => {
+test('a re-created topic accepts publications', async () => {
   const cluster = new Cluster()
   const publisher = new Publisher(options, cluster.calls, cluster.clock)
   const before = cluster.stream
@@ -187,13 +187,13 @@ test('each publication to a partition without a leader fails at its own deadline
   for (let i = 0; i < 30; i++) await cluster.clock.advance(500)
   assert.equal(waited.length, 5)
   for (const ms of waited) assert.ok(ms > 8000 && ms <= options.publishTimeoutMs, `${ms} ms`)
-  // Later ones are not left without a deadline.
+  // Later publications have a deadline as well.
   const late = assert.rejects(publisher.publish(cluster.stream, large(1)), { code: 'broker_unavailable' })
   await cluster.clock.advance(options.publishTimeoutMs)
   await late
 })
 
-test('what waits behind a batch whose fate is unknown fails at its own deadline, too, and is not written afterwards', async () => {
+test('publications after a batch with an unknown outcome fail at their own deadline, too, and are not written afterwards', async () => {
   const cluster = new Cluster()
   const publisher = new Publisher(options, cluster.calls, cluster.clock)
   await publisher.publish(cluster.stream, records(1))
@@ -218,7 +218,7 @@ test('what waits behind a batch whose fate is unknown fails at its own deadline,
   )
 })
 
-test('partitions without a leader leave room for those that have one', async () => {
+test('partitions without a leader leave room for the others', async () => {
   const cluster = new Cluster()
   const own = { ...options, maxQueuedBytes: 2_000_000 }
   const publisher = new Publisher(own, cluster.calls, cluster.clock)
@@ -235,7 +235,7 @@ test('partitions without a leader leave room for those that have one', async () 
   const failed = waiting.map((each) => assert.rejects(each, { code: 'broker_unavailable' }))
   await cluster.clock.advance(options.publishTimeoutMs)
   await Promise.all(failed)
-  // What has failed takes no room any more.
+  // Failed publications no longer take room.
   cluster.other = 1
   for (let i = 0; i < 3; i++) stuck()
   await settled()
@@ -243,7 +243,7 @@ test('partitions without a leader leave room for those that have one', async () 
   await Promise.all(waiting.slice(3))
 })
 
-test('a partition that may not be asked about fails all that waits for it at once', async () => {
+test('a missing permission for a partition fails all of its waiting publications immediately', async () => {
   const cluster = new Cluster()
   cluster.topicError = code.topicAuthorizationFailed
   const publisher = new Publisher(options, cluster.calls, cluster.clock)

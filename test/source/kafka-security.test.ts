@@ -29,11 +29,11 @@ const alice = (password: string) => {
   return options({ sasl: { mechanism: 'plain', username: 'alice', passwordFile: file('password', password) } })
 }
 
-test('without options a connection is plain', () => {
+test('without options, a connection is plaintext', () => {
   assert.deepEqual(readSecurity(securityDefaults), { tls: undefined, sasl: undefined })
 })
 
-test('a password is what its file says without the line end, read anew each time', () => {
+test('the password is the content of its file without the line end, read again each time', () => {
   assert.equal(readSecurity(alice('pass word=1,\n')).sasl?.password, 'pass word=1,')
   const given = alice('old')
   file('password', 'new\r\n')
@@ -41,7 +41,7 @@ test('a password is what its file says without the line end, read anew each time
   assert.equal(readSecurity(alice(' a\t')).sasl?.password, ' a\t')
 })
 
-test('a password file that is of no use is named, and its content is not', () => {
+test('an unusable password file is named, without its content', () => {
   const none = options({ sasl: { mechanism: 'plain', username: 'a', passwordFile: join(dir, 'none') } })
   assert.throws(() => readSecurity(none), { option: 'sasl.passwordFile', message: /none": ENOENT/ })
   assert.throws(() => readSecurity(alice('')), { option: 'sasl.passwordFile', message: /it is empty/ })
@@ -53,7 +53,7 @@ test('a password file that is of no use is named, and its content is not', () =>
   )
 })
 
-test('an option that lacks another one names it', () => {
+test('an option that requires a missing one names it', () => {
   const lacking: readonly (readonly [object, string, RegExp])[] = [
     [{ tls: { caFile: 'ca.pem' } }, 'tls.caFile', /kafka\.tls\.enabled/],
     [{ tls: { enabled: true, certFile: 'c.pem' } }, 'tls.certFile', /kafka\.tls\.keyFile/],
@@ -68,16 +68,19 @@ test('an option that lacks another one names it', () => {
   }
 })
 
-test('a file that is no certificate or key is refused when it is read', () => {
+test('a file without a certificate or key is refused when it is read', () => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const key = file('key.pem', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
   const tls = (more: object) => options({ tls: { enabled: true, ...more } })
-  assert.throws(() => readSecurity(tls({ caFile: key })), { option: 'tls.caFile', message: /key\.pem": it has none/ })
+  assert.throws(() => readSecurity(tls({ caFile: key })), {
+    option: 'tls.caFile',
+    message: /key\.pem": it contains none/,
+  })
   const pair = { certFile: key, keyFile: key }
   assert.throws(() => readSecurity(tls(pair)), { option: 'tls.certFile', message: /PEM file with a certificate, got/ })
 })
 
-test('a password in the clear is told once, and only where others may listen', async () => {
+test('a password in cleartext causes one warning, and only if others may listen', async () => {
   const logged = async (broker: string, security: SecurityOptions) => {
     const lines: string[] = []
     const source = await openKafka({ brokers: [broker], ...security }, { log: (_, line) => void lines.push(line) })
@@ -92,12 +95,12 @@ test('a password in the clear is told once, and only where others may listen', a
   assert.deepEqual(await logged('kafka.example:9092', securityDefaults), [])
 })
 
-test("the first bytes of an answer tell a Kafka broker's from another's", () => {
+test('the first bytes of an answer distinguish a Kafka broker from other servers', () => {
   assert.equal(strangeAnswer(Buffer.from([0, 0, 1, 0x85])), undefined)
   assert.equal(strangeAnswer(Buffer.from([0, 0])), undefined)
   assert.equal(strangeAnswer(Buffer.from([0, 0x10, 0, 0x4a, 0, 0, 0, 0])), undefined, "a fetch's answer over 1 MiB")
   assert.equal(strangeAnswer(Buffer.from([0x0f, 0xff, 0xff, 0xff])), undefined)
-  assert.match(strangeAnswer(Buffer.from([0x15, 3, 3, 0, 2, 2, 0x50]))!, /speaks TLS/)
+  assert.match(strangeAnswer(Buffer.from([0x15, 3, 3, 0, 2, 2, 0x50]))!, /uses TLS/)
   assert.match(
     strangeAnswer(Buffer.from('HTTP/1.1 400 Bad Request\r\nX: y'))!,
     /an HTTP server.*"HTTP\/1\.1 400 Bad Request"$/,
@@ -107,22 +110,22 @@ test("the first bytes of an answer tell a Kafka broker's from another's", () => 
 
 const failure = (message: string, more: object = {}) => Object.assign(new Error(message), more)
 
-test('a closed connection means something else before, at and after the first request', () => {
+test('a closed connection has different meanings before, at and after the first request', () => {
   const error = failure('Closed connection')
   assert.match(connectionProblem(error, 'opening', securityDefaults), /kafka\.tls\.enabled/)
   assert.match(connectionProblem(error, 'first request', securityDefaults), /kafka\.sasl/)
   assert.equal(connectionProblem(error, 'later', securityDefaults), 'it closed the connection')
 })
 
-test('what nobody has a better word for is said as it came', () => {
+test('an unknown error keeps its message', () => {
   const refused = failure('Connection error: connect ECONNREFUSED 127.0.0.1:1', { code: 'ECONNREFUSED' })
   assert.equal(connectionProblem(refused, 'opening', securityDefaults), 'connect ECONNREFUSED 127.0.0.1:1')
-  // Node's, when a name has several addresses.
+  // The error of Node if a name has several addresses.
   const several = failure('Connection error: ', { code: 'ECONNREFUSED' })
   assert.equal(connectionProblem(several, 'opening', securityDefaults), 'ECONNREFUSED')
 })
 
-test('only a refusal of who we are holds back the next try', () => {
+test('only a refusal of the credentials delays the next attempt', () => {
   const name = 'KafkaJSSASLAuthenticationError'
   const refused = failure('SASL PLAIN authentication failed: Authentication failed: Invalid', { name })
   assert.equal(isRefusal(refused), true)
@@ -133,7 +136,7 @@ test('only a refusal of who we are holds back the next try', () => {
   assert.doesNotMatch(said, /secret/)
 })
 
-test('a missing right is told with the command that grants it, by the name that the broker knows us by', () => {
+test('a missing ACL is reported with the command that adds it, for the principal that the broker sees', () => {
   const told = (security: SecurityOptions, operation: 'Read' | 'Write', topic = 'alarms') => {
     return answerProblem(code.topicAuthorizationFailed, { operation, topic }, { brokers: ['h:1'], ...security })
   }
@@ -147,7 +150,7 @@ test('a missing right is told with the command that grants it, by the name that 
   assert.match(told(byCertificate, 'Read'), /^the principal of me\.pem may not Read/)
 })
 
-test('an answer that the same request would meet again is no outage', () => {
+test('a permanent error is not an outage', () => {
   const attempt = { operation: 'Create', topic: 't' } as const
   const told = (error: number, operation: Operation = 'Create') => {
     const thrown = refusal(

@@ -9,7 +9,7 @@ const fetchKey = 1
 const offsetsKey = 2
 const metadataKey = 3
 
-/** Calls `heard` with the key of each request that comes to a node. */
+/** Calls `heard` with the API key of each request to a node. */
 function listen({ cluster }: Brokers, heard: (key: number) => void): void {
   for (const node of cluster.nodes) {
     const { handle } = node
@@ -20,7 +20,10 @@ function listen({ cluster }: Brokers, heard: (key: number) => void): void {
   }
 }
 
-/** The leader refuses so many fetches in a row, each until it is asked for the log's bounds. */
+/**
+ * Makes the leader refuse this many fetches in a row, each until the bounds of the log are
+ * requested.
+ */
 function refuse(brokers: Brokers, error: number, times: number): void {
   const { leader } = brokers
   const failing = { partition: 0, error, untilMs: Number.POSITIVE_INFINITY }
@@ -32,7 +35,7 @@ function refuse(brokers: Brokers, error: number, times: number): void {
   })
 }
 
-/** One node leads all of the partitions. */
+/** Makes one node lead all partitions. */
 function gather({ cluster, broker }: Brokers): void {
   const { id } = cluster.leaderOf(0)!
   for (let partition = 1; partition < broker.partitions; partition++) cluster.move(partition, id)
@@ -40,7 +43,7 @@ function gather({ cluster, broker }: Brokers): void {
 
 const texts = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}${i}`)
 
-test('a partition that waits is asked again when its time has come, though another one of its leader is quiet', async () => {
+test('a paused partition is fetched again on time, even if another one of the same leader is quiet', async () => {
   const brokers = new Brokers(2, { next: () => 0.5 })
   gather(brokers)
   brokers.tail(0, 3)
@@ -50,7 +53,7 @@ test('a partition that waits is asked again when its time has come, though anoth
   assert.deepEqual(brokers.told, ['d@3'])
 })
 
-test('partitions with a backlog take turns where an answer has no room for all of them', async () => {
+test('partitions with a backlog take turns if an answer has no room for all of them', async () => {
   const brokers = new Brokers(3, { next: () => 0.1 }, 1)
   gather(brokers)
   for (const [partition, name] of ['a', 'b', 'c'].entries()) brokers.writeTo(partition, ...texts(name, 40))
@@ -61,11 +64,11 @@ test('partitions with a backlog take turns where an answer has no room for all o
   assert.ok(Math.max(...firsts) < 40, firsts.join())
 })
 
-test('what is left of an answer is not shown once another log has taken the place of its own', async () => {
+test('the rest of an answer is not delivered once another log has replaced its own', async () => {
   const brokers = new Brokers()
   const old = texts('old', 300)
   brokers.write(...old)
-  // Each record takes its time, so that the tail lets others have theirs in the middle of the answer.
+  // Each record takes time, so that the tail yields in the middle of the answer.
   brokers.onTold = () => {
     brokers.time.nowMs += 20
   }
@@ -80,7 +83,7 @@ test('what is left of an answer is not shown once another log has taken the plac
   assert.deepEqual(brokers.told.slice(at), ['recreated', 'new@0'])
 })
 
-test('a partition that failed is asked no more often than before once it is read again', async () => {
+test('a partition that failed is fetched no more often than before once it is read again', async () => {
   const brokers = new Brokers()
   brokers.tail(0)
   await brokers.passes(5000)
@@ -94,7 +97,7 @@ test('a partition that failed is asked no more often than before once it is read
   assert.ok(fetches > 0 && fetches <= 60, `${fetches} fetches in ten seconds`)
 })
 
-test('a partition that fails, or waits beyond its end, does not have the others of its leader asked more often', async () => {
+test('a partition that fails, or waits beyond the end, does not cause more fetches of the others of its leader', async () => {
   const brokers = new Brokers(2)
   gather(brokers)
   brokers.tail(0, 3)
@@ -110,7 +113,7 @@ test('a partition that fails, or waits beyond its end, does not have the others 
   assert.ok(fetches > 10 && fetches <= 60, `${fetches} fetches in ten seconds of failures`)
 })
 
-test('a leader that says now and then that its log ends below what was read has cut nothing', async () => {
+test('occasional reports of a log end below the position are not a rewrite', async () => {
   const brokers = new Brokers()
   brokers.write('a')
   brokers.begin(1, 'hidden')
@@ -124,7 +127,7 @@ test('a leader that says now and then that its log ends below what was read has 
   assert.deepEqual(brokers.told, [])
 })
 
-test('a tail that a leader has taken back to its end hears that the log is cut below that before it was read on', async () => {
+test('a tail that a leader moved back to its end notices a cut below that before it reads on', async () => {
   const brokers = new Brokers()
   brokers.write('a')
   brokers.begin(1, 'hidden')
@@ -143,7 +146,7 @@ test('a tail that a leader has taken back to its end hears that the log is cut b
   assert.deepEqual(brokers.told, ['rewritten 1-2', 'rewritten 0-0', 'x@0', 'y@1'])
 })
 
-test('the bounds of a log that is gone say nothing of the one that has taken its place meanwhile', async () => {
+test('the bounds of a deleted log do not apply to its replacement', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')
   brokers.log.retain(2, 0)
@@ -163,7 +166,7 @@ test('the bounds of a log that is gone say nothing of the one that has taken its
   leader.handle = (key, body, reply) => {
     if (key !== offsetsKey) return handle.call(leader, key, body, reply)
     leader.failing = undefined
-    // Where the log begins and where it ends are asked one after the other.
+    // The tail asks for the start and for the end of the log in separate requests.
     if (++questions === 1) return handle.call(leader, key, body, reply)
     return handle.call(leader, key, body, (bounds) => {
       answer = () => reply(bounds)
@@ -182,7 +185,7 @@ test('the bounds of a log that is gone say nothing of the one that has taken its
   assert.deepEqual(brokers.told, ['recreated', 'x@0', 'y@1', 'z@2'])
 })
 
-test('an answer that a former leader gives late, once the next one is read, rewrites nothing', async () => {
+test('a late answer of a former leader, after reading from the next one, is not a rewrite', async () => {
   const brokers = new Brokers(2)
   const { cluster, time, told } = brokers
   const [former, next, other] = cluster.nodes as [KafkaNode, KafkaNode, KafkaNode]
@@ -204,7 +207,7 @@ test('an answer that a former leader gives late, once the next one is read, rewr
   lead(0, former)
   while (answers.length === 0) await brokers.passes(1)
   lead(0, next)
-  // A lost connection to another broker makes the tail ask who leads.
+  // A lost connection to another broker makes the tail request metadata.
   cluster.breakConnections(other)
   while (!told.includes('z@3')) await brokers.passes(1)
   for (const answer of answers) answer()
@@ -212,7 +215,7 @@ test('an answer that a former leader gives late, once the next one is read, rewr
   assert.deepEqual(told, ['a@0', 'b@1', 'c@2', 'd@3', 'rewritten 1-3', 'x@1', 'y@2', 'z@3'])
 })
 
-test('a partition that is added is asked for with the next fetch of the leader that it is known to have', async () => {
+test('an added partition is part of the next fetch of its known leader', async () => {
   const brokers = new Brokers(2)
   gather(brokers)
   brokers.writeTo(1, 'a', 'b')
@@ -228,7 +231,7 @@ test('a partition that is added is asked for with the next fetch of the leader t
   assert.deepEqual([brokers.told, asked.includes(metadataKey)], [['b@1'], false])
 })
 
-test('a tail whose only partition that cannot be read is dropped is up, and stays so', async () => {
+test('a tail is up, and stays up, when its only unreadable partition is dropped', async () => {
   const brokers = new Brokers(2)
   gather(brokers)
   const other = brokers.cluster.nodes.find((node) => node !== brokers.leader)!
@@ -246,7 +249,7 @@ test('a tail whose only partition that cannot be read is dropped is up, and stay
   assert.deepEqual([brokers.told, brokers.states], [['a@0'], ['up', 'away', 'up']])
 })
 
-test('a partition that is dropped when its broker is away does not keep the tail away', async () => {
+test('dropping a partition whose broker is away does not keep the tail away', async () => {
   const brokers = new Brokers(2)
   gather(brokers)
   brokers.tail(0, 0)
@@ -263,7 +266,7 @@ test('a partition that is dropped when its broker is away does not keep the tail
   assert.deepEqual(brokers.states, ['up', 'away', 'up'])
 })
 
-test('a tail that lost its topic is not up because a partition is dropped', async () => {
+test('dropping a partition does not make a tail up whose topic is missing', async () => {
   const brokers = new Brokers(2)
   brokers.tail(0, 0)
   await brokers.passes(5000)

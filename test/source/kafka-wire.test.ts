@@ -6,7 +6,7 @@ import { Brokers } from './kafka-brokers.ts'
 
 const kilobytes = (count: number) => 'x'.repeat(count * 1000)
 
-test('a tail that waits at the head of a quiet log hears that the log was cut below it, and written further than that', async () => {
+test('a tail at the head of a quiet log notices that the log was cut below it and then grew beyond it', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')
   brokers.tail(3)
@@ -17,7 +17,7 @@ test('a tail that waits at the head of a quiet log hears that the log was cut be
   assert.deepEqual(brokers.told, ['rewritten 1-2', 'x@1', 'y@2', 'z@3'])
 })
 
-test('a tail says of what it reads again up to where it had been before that it is through', async () => {
+test('a tail reports the end again after reading again up to the same position', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')
   brokers.tail(0)
@@ -29,7 +29,7 @@ test('a tail says of what it reads again up to where it had been before that it 
   assert.deepEqual(brokers.through, { next: 3, told: brokers.told.length })
 })
 
-test('a tail hears of a log that was cut between the question for its head and the first fetch', async () => {
+test('a tail notices a cut between the request for the head and the first fetch', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')
   const { head } = await brokers.done(brokers.source.offsets(brokers.info, 0))
@@ -42,7 +42,7 @@ test('a tail hears of a log that was cut between the question for its head and t
   assert.deepEqual(brokers.told, ['rewritten 1-2', 'x@1', 'y@2', 'z@3'])
 })
 
-test('a tail that has passed damage, or what retention took, still hears that the log was cut below it', async () => {
+test('a tail that has skipped damage, or records that retention removed, still notices a cut below it', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', '!')
   brokers.tail(0)
@@ -63,7 +63,7 @@ test('a tail that has passed damage, or what retention took, still hears that th
   assert.deepEqual(late.told, ['retention 0-3', 'rewritten 0-3', 'retention 0-2', 'x@3', 'y@4'])
 })
 
-test('what retention takes of a new log before it was read is told, whether or not the log was seen to begin', async () => {
+test('records of a new log that retention removes before they are read are reported, whether or not the start of the log was seen', async () => {
   for (const isSeen of [true, false]) {
     const brokers = new Brokers()
     brokers.tail(0)
@@ -81,7 +81,7 @@ test('what retention takes of a new log before it was read is told, whether or n
   }
 })
 
-test('a tail that a broker which is behind took back to the topic before comes to the present one, with the broker or without', async () => {
+test('a tail that an outdated broker moved back to the previous topic returns to the current one, with or without the broker', async () => {
   for (const hears of [true, false]) {
     const brokers = new Brokers()
     const [behind] = brokers.cluster.nodes
@@ -102,7 +102,7 @@ test('a tail that a broker which is behind took back to the topic before comes t
   }
 })
 
-test('a broker that is behind does not take a tail back, however often it is asked', async () => {
+test('an outdated broker does not move a tail back, however often it is asked', async () => {
   const brokers = new Brokers()
   brokers.tail(0)
   await brokers.passes(2000)
@@ -121,7 +121,7 @@ test('a broker that is behind does not take a tail back, however often it is ask
   assert.deepEqual(brokers.told, ['recreated', 'x@0'])
 })
 
-test('what is not written yet is not damaged, whatever the leader finds at its end', async () => {
+test('offsets that are not written yet are not damaged, whatever error the leader reports at its end', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b')
   brokers.tail(0)
@@ -133,7 +133,7 @@ test('what is not written yet is not damaged, whatever the leader finds at its e
   assert.deepEqual(brokers.told, ['a@0', 'b@1', 'c@2'])
 })
 
-test('where retention has taken the place in which the logs part, a tail goes back to the beginning: they may part anywhere', async () => {
+test('if retention removed the point of divergence, a tail goes back to the beginning: the logs may diverge anywhere', async () => {
   for (const from of [0, 3, 4]) {
     const brokers = new Brokers()
     brokers.write('a', 'b', 'c', 'd')
@@ -148,7 +148,7 @@ test('where retention has taken the place in which the logs part, a tail goes ba
   }
 })
 
-test('the head is where the oldest open transaction begins, however far the log goes on', async () => {
+test('the head is the start of the oldest open transaction, however far the log extends', async () => {
   const brokers = new Brokers()
   brokers.write('a')
   brokers.begin(1, 'hidden')
@@ -161,7 +161,7 @@ test('the head is where the oldest open transaction begins, however far the log 
   assert.deepEqual([brokers.told, brokers.bounds], [['a@0', 'b@2'], { first: 0, head: 4 }])
 })
 
-test('a tail says how much an open transaction holds back and since when, and logs one that lasts', async () => {
+test('a tail reports how much an open transaction holds back and since when, and logs one that lasts', async () => {
   const brokers = new Brokers()
   const nowMs = () => brokers.broker.process.nowUs() / 1000
   brokers.write('a')
@@ -180,7 +180,7 @@ test('a tail says how much an open transaction holds back and since when, and lo
   assert.deepEqual(brokers.logged, [])
   await brokers.passes(30_000)
   const said =
-    /^topic \S+, partition 0: an open transaction has held back 3 offsets behind 1 for 1\d(\.\d)? seconds; whether it hangs says kafka-transactions\.sh .* find-hanging --topic/
+    /^topic \S+, partition 0: an open transaction has held back 3 offsets after 1 for 1\d(\.\d)? seconds; to see whether it hangs, run kafka-transactions\.sh .* find-hanging --topic/
   assert.equal(brokers.logged.length, 1)
   assert.match(brokers.logged[0]!, said)
   brokers.log.finish(1, true, brokers.time.nowMs)
@@ -191,7 +191,7 @@ test('a tail says how much an open transaction holds back and since when, and lo
   assert.ok(blocked!.sinceMs > first.sinceMs + 30_000, 'another transaction has an age of its own')
 })
 
-test('a clean change of leaders is no rewrite to a tail that has read nothing yet', async () => {
+test('a clean change of leaders is not a rewrite for a tail that has read nothing yet', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')
   brokers.tail(3)
@@ -205,7 +205,7 @@ test('a clean change of leaders is no rewrite to a tail that has read nothing ye
   assert.deepEqual(brokers.told, ['d@3'])
 })
 
-test('a chunk of damaged batches says where the log begins and ends, also where the broker refuses to read them', async () => {
+test('a chunk of damaged batches returns the bounds of the log, even if the broker refuses to read them', async () => {
   const brokers = new Brokers()
   const count = 12
   for (let i = 0; i < count; i++) brokers.write(`!${i}`)
@@ -216,7 +216,7 @@ test('a chunk of damaged batches says where the log begins and ends, also where 
   }
 })
 
-test('a chunk is read although the broker throttles fetches for a while, and it is asked no more than it says', async () => {
+test('a chunk is read although the broker throttles fetches for a while, and each pause is kept', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b')
   assert.deepEqual(await brokers.done(brokers.range(0, 2)), ['a', 'b'])
@@ -233,7 +233,7 @@ test('a chunk is read although the broker throttles fetches for a while, and it 
   assert.ok(fetches <= 4, `${fetches} fetches`)
 })
 
-test('under a quota a chunk asks for no more than the broker gives soon, and the whole log comes about as quickly as the quota lets it', async () => {
+test('under a quota, chunks adapt their size to the pauses, and the whole log arrives about as fast as the quota allows', async () => {
   const brokers = new Brokers()
   for (let i = 0; i < 400; i++) brokers.write(kilobytes(3))
   for (const node of brokers.cluster.nodes) node.quota = new ByteQuota(30_000)
@@ -241,11 +241,11 @@ test('under a quota a chunk asks for no more than the broker gives soon, and the
   let next = 0
   while (next < 400) ({ next } = await brokers.done(brokers.chunk(next, 400), 70_000))
   const seconds = (brokers.time.nowMs - nowMs) / 1000
-  // The quota's window takes the first 300 KB, and 900 are to come at 30 a second.
+  // The window of the quota allows the first 300 KB. The other 900 KB arrive at 30 KB a second.
   assert.ok(seconds < 40, `${seconds} s`)
 })
 
-test('a tail that catches up under a quota is about as quick as the quota lets it be', async () => {
+test('a tail that catches up under a quota is about as fast as the quota allows', async () => {
   const brokers = new Brokers()
   for (let i = 0; i < 400; i++) brokers.write(kilobytes(3))
   for (const node of brokers.cluster.nodes) node.quota = new ByteQuota(30_000)
@@ -254,14 +254,14 @@ test('a tail that catches up under a quota is about as quick as the quota lets i
   assert.equal(brokers.told.length, 400)
 })
 
-test('where the way to the brokers is too slow for what is asked for, less is asked for, of the past and by the tail', async () => {
+test('on a network too slow for the requested size, read-back and tail request less', async () => {
   const brokers = new Brokers()
   for (let i = 0; i < 400; i++) brokers.write(kilobytes(3))
   for (const node of brokers.cluster.nodes) {
     const { handle } = node
     node.handle = (key, body, reply) =>
       handle.call(node, key, body, (answer) => {
-        // 200 KB a second: a megabyte takes longer than any request waits for.
+        // 200 KB a second: 1 MB takes longer than the timeout of any request.
         brokers.time.add(brokers.broker.process, answer.bytes.length / 200, () => reply(answer))
       })
   }
@@ -272,7 +272,7 @@ test('where the way to the brokers is too slow for what is asked for, less is as
   assert.equal(brokers.told.length, 400)
 })
 
-test('a chunk whose broker fails says how far it came, and what it has told is not told again', async () => {
+test('a chunk whose broker fails returns its position, and no record is delivered again', async () => {
   const brokers = new Brokers()
   for (let i = 0; i < 12; i++) brokers.write(`!${i}`)
   await brokers.done(brokers.source.offsets(brokers.info, 0))
@@ -294,7 +294,7 @@ test('a chunk whose broker fails says how far it came, and what it has told is n
   })
 })
 
-test('a chunk that nobody wants any more takes nothing of a quota after the pause', async () => {
+test('an abandoned chunk uses no quota after the pause', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b')
   await brokers.done(brokers.range(0, 2))
@@ -316,7 +316,7 @@ test('a chunk that nobody wants any more takes nothing of a quota after the paus
   assert.equal(fetches, 1)
 })
 
-test('a leader that does not answer is given up, also where it has asked for a pause before', async () => {
+test('a leader that does not answer is given up, even if it asked for a pause before', async () => {
   const brokers = new Brokers()
   for (const throttleMs of [0, 1000]) {
     const { leader } = brokers
@@ -331,7 +331,7 @@ test('a leader that does not answer is given up, also where it has asked for a p
   }
 })
 
-test('a pause that a broker asks for in whatever answer is waited for, counted by use, and is no failure', async () => {
+test('the pause in any answer is kept, is counted by use, and is not a failure', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b')
   brokers.tail(0)
@@ -356,7 +356,7 @@ test('a pause that a broker asks for in whatever answer is waited for, counted b
   for (const ms of [live, readback, questions]) assert.ok(ms >= 2500 && ms % 2500 === 0, `${ms} ms`)
 })
 
-test('reads that share a connection wait together, also where one of them is told of the next pause', async () => {
+test('reads that share a connection wait together, even if one of them receives the next pause', async () => {
   for (let seed = 1; seed <= 10; seed++) {
     const brokers = new Brokers(1, seededRandom(seed))
     brokers.write('a', 'b')
@@ -371,7 +371,7 @@ test('reads that share a connection wait together, also where one of them is tol
   }
 })
 
-test('who waits for less than the pause that a broker asks for is told of the quota, and the connection stays', async () => {
+test('a caller that waits less than the pause gets an error about the quota, and the connection stays open', async () => {
   const brokers = new Brokers()
   await brokers.done(brokers.source.offsets(brokers.info, 0))
   for (const node of brokers.cluster.nodes) {
@@ -381,7 +381,7 @@ test('who waits for less than the pause that a broker asks for is told of the qu
   }
   const refused = {
     code: 'broker_unavailable',
-    message: /holds client id "carillon" back, whose quota is used up, for \d+ s more/,
+    message: /holds client id "carillon" back for another \d+ s: its quota is used up/,
   }
   await assert.rejects(brokers.done(brokers.source.offsets(brokers.info, 0)), refused)
   const { connections } = brokers
@@ -391,16 +391,19 @@ test('who waits for less than the pause that a broker asks for is told of the qu
   assert.deepEqual(await brokers.done(brokers.source.offsets(brokers.info, 0)), { first: 0, head: 0 })
 })
 
-test('a broker that asks for a pause of days is asked on another connection after a minute', async () => {
+test('a broker that asks for a pause of days is asked on a new connection after a minute', async () => {
   const brokers = new Brokers()
   brokers.write('a')
   for (const node of brokers.cluster.nodes) {
     node.throttleMs = 2 ** 31 - 1
     node.throttledUntilMs = brokers.time.nowMs + 5000
   }
-  const refused = { code: 'broker_unavailable', message: /"carillon-readback" back, whose quota is used up/ }
+  const refused = {
+    code: 'broker_unavailable',
+    message: /"carillon-readback" back for another \d+ s: its quota is used up/,
+  }
   await assert.rejects(brokers.done(brokers.range(0, 1), 62_000), refused)
-  assert.equal(brokers.paused.readback, 60_000, 'no more counts, and is told to operators, than is waited for')
+  assert.equal(brokers.paused.readback, 60_000, 'only the time that is waited counts, and is reported to operators')
   assert.deepEqual(await brokers.done(brokers.range(0, 1)), ['a'])
 })
 
@@ -416,7 +419,7 @@ test('a source that is closed while a broker pauses it does not wait for the end
   await brokers.done(brokers.opened!.close(), 100)
 })
 
-test('a chunk comes from the newest leader that a tail has heard of, though a former one goes on answering', async () => {
+test('a chunk comes from the newest leader that a tail has learned of, although a former one still answers', async () => {
   const brokers = new Brokers()
   brokers.write('a', 'b', 'c')
   brokers.tail(3)
@@ -433,7 +436,7 @@ test('a chunk comes from the newest leader that a tail has heard of, though a fo
   assert.deepEqual(await brokers.done(brokers.range(0, 3)), ['a', 'x', 'y'])
 })
 
-test('a time is where the first record lies that is not older, and after all of them it is the head', async () => {
+test('a time is the offset of the first record that is not older, or the head if there is none', async () => {
   const brokers = new Brokers()
   const at = (timeMs: number) => brokers.done(brokers.source.offsetAt(brokers.info, 0, Math.ceil(timeMs)))
   const nowMs = () => brokers.broker.process.nowUs() / 1000
@@ -447,7 +450,7 @@ test('a time is where the first record lies that is not older, and after all of 
   assert.deepEqual(offsets, [0, 2, 2, 3])
 })
 
-test('where the brokers that were named answer, and an address that only they name does not, the likely cause is said', async () => {
+test('if only an address from the metadata does not answer, the error includes the likely cause', async () => {
   const brokers = new Brokers()
   const ask = () => brokers.done(brokers.source.offsets(brokers.info, 0))
   const problem = async () => {
@@ -462,11 +465,11 @@ test('where the brokers that were named answer, and an address that only they na
   brokers.cluster.move(0, told!.id)
   await brokers.passes(1000)
   told!.state = 'down'
-  const hint = /ECONNREFUSED; the cluster names this address by advertised\.listeners: /
+  const hint = /ECONNREFUSED; the cluster advertises this address \(advertised\.listeners\): /
   assert.match(await problem(), hint)
   brokers.cluster.revive(told!)
   await ask()
-  // What was reached once is an address that can be.
+  // An address that was reached once is reachable.
   told!.state = 'down'
   brokers.cluster.breakConnections(told!)
   const plain = /ECONNREFUSED$/

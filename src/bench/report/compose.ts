@@ -139,7 +139,7 @@ function limitsOf({ rate, action }: Load, { usage, late, received, eventsPerSeco
   if (isLate && action !== 'failover') {
     const rates = `${eventsPerSecond.toFixed(0)} of ${rate.toFixed(0)} events a second were published, ${lateMs.toFixed(0)} ms late (p99)`
     const why =
-      publisher > maxShare ? '' : ': those before had not been acknowledged, or the publisher waited for a core'
+      publisher > maxShare ? '' : ': earlier events were not acknowledged yet, or the publisher waited for a core'
     limits.push(`${rates}${why}`)
   }
   if (received.loopDelayP99Ms > maxLoopMs)
@@ -153,14 +153,14 @@ function problemsOf({ stop, load }: RunFacts, measured: Measured): string[] {
   const problems: string[] = []
   if (stop.problem !== undefined) problems.push(stop.problem)
   if (lost > 0) problems.push(`${lost} deliveries were lost`)
-  if (received.repeated > 0) problems.push(`${received.repeated} deliveries came again or out of order`)
+  if (received.repeated > 0) problems.push(`${received.repeated} deliveries were repeated or out of order`)
   const why = received.reasons.length === 0 ? '' : ` (${received.reasons.join('; ')})`
   if (received.broken > 0 && load.action !== 'failover') problems.push(`${received.broken} connections broke${why}`)
   if (unknown > 0 && load.action !== 'failover') {
     problems.push(`${unknown} events were not acknowledged (${publisherReasons.join('; ')})`)
   }
   if (received.live.count + received.caughtUp.count + received.slow.count === 0) {
-    problems.push('nothing was delivered: does the server read what is published to?')
+    problems.push('nothing was delivered: does the server read the stream to which the events are published?')
   }
   return problems
 }

@@ -56,10 +56,10 @@ const section = (title: string, content: string): string => `<h2>${escaped(title
 
 function verdict({ problems, generator, interrupted }: Report): string {
   const lines = problems.map((problem) => `<p class="bad">Failed: ${escaped(problem)}</p>`)
-  if (problems.length === 0) lines.push('<p class="good">Nothing was lost, nothing came twice.</p>')
-  if (interrupted) lines.push('<p class="note">Interrupted: measured until then.</p>')
+  if (problems.length === 0) lines.push('<p class="good">Nothing was lost or repeated.</p>')
+  if (interrupted) lines.push('<p class="note">Interrupted: the figures cover the time until then.</p>')
   for (const limit of generator.limits) {
-    lines.push(`<p class="note">Not the fan-out's figures alone: ${escaped(limit)}</p>`)
+    lines.push(`<p class="note">Limited outside the gateways: ${escaped(limit)}</p>`)
   }
   return lines.join('\n')
 }
@@ -120,7 +120,7 @@ function latencyTimeline({ timeline }: Report): string {
     'ms',
     lines.flatMap(({ points }) => points.map(([, ms]) => ms)),
   )
-  return chart('Latency of what arrived in each second', x, y, lines)
+  return chart('Latency of the events that arrived in each second', x, y, lines)
 }
 
 function rateTimeline({ timeline }: Report): string {
@@ -146,7 +146,7 @@ function figures(report: Report): [string, string][] {
     ['deliveries a second', shown(report.deliveriesPerSecond)],
     ['CPU of the servers a delivery', `${shown(report.cpuUsPerDelivery)} µs`],
     ['lost, repeated', `${promises.lost}, ${promises.repeated}`],
-    ['gaps told', `${promises.gaps} (${promises.told} events)`],
+    ['gaps reported', `${promises.gaps} (${promises.told} events)`],
     ['connections broken', whole(promises.broken)],
     ['events without acknowledgement', whole(promises.unknown)],
     ['connections a second while connecting', shown(connecting.perSecond)],
@@ -162,14 +162,14 @@ function figures(report: Report): [string, string][] {
   if (server !== undefined) {
     pairs.push([
       'server GC',
-      `${whole(server.gcPauses)} pauses, ${shown(server.gcMs)} ms in all, p99 ≤ ${shown(server.gcP99Ms)} ms`,
+      `${whole(server.gcPauses)} pauses, ${shown(server.gcMs)} ms in total, p99 ≤ ${shown(server.gcP99Ms)} ms`,
     ])
     pairs.push(['server loop delay, p99', `≤ ${shown(server.loopDelayP99Ms)} ms`])
   }
   const { calibration } = generator
   if (calibration !== undefined) {
-    pairs.push(['a process of clients can take', `${whole(calibration.clientMessagesPerSecond)} messages/s`])
-    pairs.push(['the publisher can make', `${whole(calibration.publisherEventsPerSecond)} events/s`])
+    pairs.push(['capacity of a process of clients', `${whole(calibration.clientMessagesPerSecond)} messages/s`])
+    pairs.push(['capacity of the publisher', `${whole(calibration.publisherEventsPerSecond)} events/s`])
   }
   return pairs
 }
@@ -192,7 +192,7 @@ function found({ found }: Report): string {
     found.rate === undefined ? 'No rate passed three times.' : `${whole(found.rate)} events/s passed three times.`
   return section(
     `The highest rate with a p99 of at most ${found.p99Ms} ms`,
-    `<p>${said} Rates within 10 % are not told apart.</p>${rows(['events/s', 'p99 ms', 'verdict'], cells)}`,
+    `<p>${said} Rates within 10 % are not distinguished.</p>${rows(['events/s', 'p99 ms', 'verdict'], cells)}`,
   )
 }
 

@@ -143,5 +143,5 @@ export function figuresOf(latencies: Latencies): LatencyFigures {
 
 /** What a connection takes, in words: a process that has collected its garbage meanwhile has shrunk, and that says nothing. */
 export function growth(bytes: number, digits: (value: number) => string): string {
-  return bytes > 0 ? `${digits(bytes / 1024)} KiB` : 'too little to be told'
+  return bytes > 0 ? `${digits(bytes / 1024)} KiB` : 'too little to measure'
 }

@@ -1,10 +1,10 @@
-/** The default gateway of the command line: it need not be named. */
+/** The command line's default gateway, which needs no `--gateway`. */
 const defaultGateway = 'http://127.0.0.1:8080'
 const copiedMs = 1500
-/** Characters from which on a word may be broken. */
+/** Length from which on a word may be broken, characters. */
 const longWord = 24
 
-/** What one would type in a terminal for the same; each with a button that copies it. */
+/** The commands for the same in a terminal, each with a button that copies it. */
 export class Commands {
   #lines = new Map()
 
@@ -20,7 +20,7 @@ export class Commands {
     const gateway = [defaultGateway, 'http://localhost:8080'].includes(origin) ? '' : ` --gateway ${quote(origin)}`
     const from = after === 'latest' ? '' : ` --after ${quote(after)}`
     this.#set('Subscribe', `bin/carillon subscribe ${quote(subject)}${from}${gateway}`)
-    // The command takes for JSON what is JSON, unless the type says otherwise.
+    // Without a content type, the command publishes a payload that parses as JSON as JSON.
     const type = json ? '' : ' --content-type text/plain'
     this.#set('Publish', `bin/carillon publish ${quote(publishSubject)} ${quote(payload)}${type}${gateway}`)
     const query = new URLSearchParams(after === 'latest' ? { subject } : { subject, after })
@@ -31,7 +31,7 @@ export class Commands {
   }
 
   #set(title, text) {
-    // Words don't break at their hyphens unless they are long; the text to be copied stays as it is.
+    // Only long words break at their hyphens. The text to be copied stays unchanged.
     const words = text.split(/(?<= )/).map((word) => {
       const span = document.createElement('span')
       span.className = word.length < longWord ? 'word' : ''
@@ -42,7 +42,7 @@ export class Commands {
   }
 }
 
-/** For a POSIX shell: what could be anything but a word is quoted. */
+/** Quotes `text` for a POSIX shell, unless it is a plain word. */
 export function quote(text) {
   return /^[\w.:/@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
@@ -70,10 +70,10 @@ async function copy(code, button, announce) {
     button.textContent = 'Copied'
     announce('Copied')
   } catch {
-    // No permission: the text is selected, so that the usual keys copy it.
+    // Without permission for the clipboard, the text is selected, so that the usual keys copy it.
     getSelection().selectAllChildren(code)
     button.textContent = 'Selected'
-    announce('Selected: copy it with the keyboard')
+    announce('Selected: press the keys that copy')
   }
   setTimeout(() => {
     button.textContent = 'Copy'

@@ -1,15 +1,20 @@
-/** Back-off between two attempts, ms: a random share of a bound that doubles from the first to the second. */
+/**
+ * Back-off between two attempts, ms: a random share of a bound that doubles from the first to the
+ * second.
+ */
 const backoffMs = { first: 500, most: 10_000 }
 
-/** A failure that the same request meets again: there is no point in trying it once more. */
+/** A refusal that a retry of the same request can't change. */
 export class Refused extends Error {}
 
 /**
- * What the three transports share: one subscription, where it stands, and coming back after a loss. A transport has `open()`,
- * which connects at `this.after`, and `shut()`; it calls `moved` with the position of what it was given.
+ * The common part of the three transports: one subscription, its position, and reconnecting. A
+ * transport has `open()`, which connects at `this.after`, and `shut()`. It calls `moved` with the
+ * position of each frame.
  *
- * `listener`: `state(state, detail)`, `position(token)`, `delivery(delivery, missed)`, `duplicate()`, `gap(gap)`, `note(text)`. An event is `missed`
- * where it came before all was told that is older than the connection: its age is no latency.
+ * `listener`: `state(state, detail)`, `position(token)`, `delivery(delivery, missed)`,
+ * `duplicate()`, `gap(gap)`, `note(text)`. An event is `missed` if it arrives while the connection
+ * is still catching up: its age is not a latency.
  */
 export class Connection {
   #listener
@@ -17,10 +22,10 @@ export class Connection {
   #timer = 0
   #lost = false
   #told = { state: '', detail: '' }
-  /** Next offset of each partition: what comes below it came before. */
+  /** Next offset of each partition: a delivery below it is a duplicate. */
   #next = new Map()
   subject = ''
-  /** Tokens or a keyword, as `after` takes them. */
+  /** Tokens or a keyword, in the form of the parameter `after`. */
   after = []
   running = false
 
@@ -28,7 +33,7 @@ export class Connection {
     this.#listener = listener
   }
 
-  /** Subscribes afresh. */
+  /** Starts a new subscription. */
   start(subject, after) {
     this.stop()
     this.subject = subject
@@ -38,7 +43,7 @@ export class Connection {
     this.#connect()
   }
 
-  /** Goes on where it was stopped. */
+  /** Continues from the position at which it was stopped. */
   resume() {
     if (this.running) return
     this.#lost = true
@@ -53,7 +58,7 @@ export class Connection {
     this.#tell('disconnected', '')
   }
 
-  /** The connection is up; `live` where the transport knows that nothing older is on its way. */
+  /** The connection is open. `live`: all missed events have arrived. */
   connected(live = true) {
     this.#attempt = 0
     this.#tell(live ? 'live' : 'connecting', live ? '' : 'catching up')
@@ -61,7 +66,7 @@ export class Connection {
     this.#lost = false
   }
 
-  /** The connection is gone; the transport itself brings it back. */
+  /** The connection is lost, and the transport reconnects by itself. */
   interrupted(error) {
     if (!this.running) return
     if (!this.#lost) this.#listener.note(`connection lost: ${error.message}`)
@@ -69,7 +74,7 @@ export class Connection {
     this.#tell('waiting', 'reconnecting')
   }
 
-  /** The connection is gone or was refused: comes back later, unless that is of no use. */
+  /** The connection is lost or was refused: reconnects later, unless the refusal is final. */
   failed(error, retryAfterMs = 0) {
     if (!this.running) return
     this.shut()
@@ -82,11 +87,11 @@ export class Connection {
     this.interrupted(error)
     const bound = Math.min(backoffMs.most, backoffMs.first * 2 ** this.#attempt++)
     const waitMs = retryAfterMs + Math.random() * bound
-    this.#tell('waiting', `again in ${(waitMs / 1000).toFixed(1)} s`)
+    this.#tell('waiting', `reconnecting in ${(waitMs / 1000).toFixed(1)} s`)
     this.#timer = setTimeout(() => this.#connect(), waitMs)
   }
 
-  /** From here it would go on. */
+  /** Keeps the position from which it would resume. */
   moved(token) {
     this.after = [token]
     this.#listener.position(token)
@@ -109,7 +114,7 @@ export class Connection {
     this.#listener.gap(gap)
   }
 
-  /** Only what changed. */
+  /** Reports a state only if it has changed. */
   #tell(state, detail) {
     if (state === this.#told.state && detail === this.#told.detail) return
     this.#told = { state, detail }

@@ -2,12 +2,15 @@ import { Connection, Refused } from './connection.js'
 import { pollOnce } from './long-poll.js'
 import { learnStream } from './token.js'
 
-/** `GET /v1/sse` by the browser's own EventSource, which resumes by itself with the last id that it has seen. */
+/**
+ * `GET /v1/sse` by the browser's own EventSource, which resumes by itself with the last id that it
+ * has seen.
+ */
 export class EventSourceConnection extends Connection {
   static title = 'EventSource'
   static endpoint = '/v1/sse'
   #source
-  /** All that is older than the connection has come; positions come on, each second. */
+  /** All missed events have arrived. Positions continue to arrive, once a second. */
   #live = false
 
   open() {
@@ -47,7 +50,9 @@ export class EventSourceConnection extends Connection {
     if (lastEventId !== '') this.moved(lastEventId)
   }
 
-  /** The gateway's own `error` block (it has data), or EventSource's word that the connection is gone. */
+  /**
+   * The gateway's own `error` block, which has data, or EventSource's report of a lost connection.
+   */
   #broken(source, { data }) {
     if (source !== this.#source) return
     this.#live = false
@@ -55,7 +60,10 @@ export class EventSourceConnection extends Connection {
     else this.interrupted(new Error(data === undefined ? 'closed' : JSON.parse(data).message))
   }
 
-  /** EventSource doesn't show the status that it was refused with: a poll of the same subscription does. */
+  /**
+   * EventSource does not show the status of a refusal, so a poll of the same subscription fetches
+   * it.
+   */
   async #askWhy(source) {
     let reason = new Error('refused')
     try {

@@ -4,9 +4,12 @@ import { keyOf, positionsOf, streamOf } from './token.js'
 /** How long the gateway may hold a request, ms. */
 const waitMs = 25_000
 
-/** `GET /v1/poll`: each answer has the token for the next request; the gateway keeps nothing in between. */
+/**
+ * `GET /v1/poll`: each answer has the token for the next request; the gateway keeps nothing in
+ * between.
+ */
 export class LongPollConnection extends Connection {
-  static title = 'Long poll'
+  static title = 'Long-poll'
   static endpoint = '/v1/poll'
   #abort
 
@@ -44,7 +47,7 @@ export class LongPollConnection extends Connection {
   }
 }
 
-/** One request; throws `Refused` where repeating it is of no use. */
+/** Sends one request. Throws `Refused` if repeating it can't succeed. */
 export async function pollOnce(subject, after, how, signal = null) {
   const query = new URLSearchParams({ subject, ...how })
   for (const each of after) query.append('after', each)

@@ -48,7 +48,7 @@ function openTransport(name, Connection) {
   return { card, connection }
 }
 
-/** What `after` takes, from the form's choice. */
+/** The value of `after` for the form's choice. */
 function chosenAfter() {
   const choice = byId('after').value
   if (choice === 'token') return byId('after-token').value.trim() || 'latest'

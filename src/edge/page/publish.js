@@ -1,11 +1,14 @@
 import { learnStream } from './token.js'
 
-/** Unix microseconds, as finely as the browser tells. */
+/** Unix microseconds, as precise as the browser's clock. */
 export function nowUs() {
   return Math.round((performance.timeOrigin + performance.now()) * 1000)
 }
 
-/** Publishes `count` copies of one event; resolves with the positions after the broker's acknowledgement. */
+/**
+ * Publishes `count` copies of one event; resolves with the positions after the broker's
+ * acknowledgement.
+ */
 export async function publish({ subject, payload, json }, count) {
   const content = json
     ? { contentType: 'application/json', data: parsed(payload) }

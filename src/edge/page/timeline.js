@@ -1,9 +1,12 @@
-/** Rows on the page; the oldest leave. */
+/** Maximum number of rows on the page. The oldest ones are removed. */
 const maxRows = 200
-/** Characters of a payload that a row keeps. */
+/** Maximum length of a payload in a row, characters. */
 const maxPayloadLength = 2000
 
-/** The list of events, gaps and notes, newest first. Rows are added once a frame, however many arrive. */
+/**
+ * The list of events, gaps and notes, newest first. Rows are added once a frame, whatever their
+ * number.
+ */
 export class Timeline {
   #list
   #empty
@@ -15,7 +18,7 @@ export class Timeline {
     this.#empty = empty
   }
 
-  /** `missed`: what `latencyMs` says is its age, not how long it took. */
+  /** `missed`: `latencyMs` is the event's age, not its latency. */
   event(transport, delivery, { latencyMs, missed }) {
     const { event, partition, offset, stream } = delivery
     const position = stream === undefined ? `${partition}@${offset}` : `${stream} ${partition}@${offset}`
@@ -31,7 +34,7 @@ export class Timeline {
   gap(transport, gap) {
     const to = gap.to === undefined ? '' : ` to ${gap.partition}@${gap.to}`
     const n = gap.n === undefined ? '' : `, ${gap.n} events`
-    const lost = gap.certain ? 'something was lost' : 'maybe nothing was lost'
+    const lost = gap.certain ? 'events were lost' : 'events may be missing'
     const text = `Gap (${gap.reason}): ${gap.stream} ${gap.partition}@${gap.from}${to}${n}; ${lost}`
     this.#add('gap', transport, [cell('text', text)])
   }
@@ -54,7 +57,7 @@ export class Timeline {
     if (this.#pending.length > maxRows) this.#pending.shift()
     if (this.#scheduled) return
     this.#scheduled = true
-    // A page in the background gets no frames, but its timers run.
+    // The browser draws no frames for a page in the background, but runs its timers.
     if (document.hidden) setTimeout(() => this.#flush(), 1000)
     else requestAnimationFrame(() => this.#flush())
   }
@@ -69,7 +72,7 @@ export class Timeline {
   }
 }
 
-/** `1.8 ms`, `2.4 s`, `3 min`, `5 h`: an event that was caught up on is old. */
+/** `1.8 ms`, `2.4 s`, `3 min` or `5 h`: a missed event may be old. */
 export function duration(ms) {
   const size = Math.abs(ms)
   if (size < 1000) return `${ms.toFixed(size < 100 ? 1 : 0)} ms`
@@ -78,13 +81,13 @@ export function duration(ms) {
   return `${Math.round(ms / 3_600_000)} h`
 }
 
-const latency = (ms) => cell('latency', duration(ms), 'from publish to this page')
+const latency = (ms) => cell('latency', duration(ms), 'from its publication to this page')
 
 const age = (ms) =>
   cell(
     'latency missed',
     `${duration(Math.max(0, ms))} ago`,
-    'published so long before it came: it was missed, or asked for',
+    'time since its publication: the event was missed, or the subscription started in the past',
   )
 
 function payloadOf({ data, text, base64, deleted }) {

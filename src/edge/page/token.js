@@ -1,13 +1,17 @@
 /**
- * Position tokens as docs/protocol.md describes them, as far as a page needs them: which partitions a token names, and one
- * token of the newest position of each. Over a WebSocket each delivery brings the position of its own partition only.
+ * The part of position tokens (docs/protocol.md) that this page needs: reads the positions of a
+ * token, and writes one token of the newest position of each partition. On a WebSocket, a delivery
+ * carries the position of its own partition only.
  */
 
 const version = 0x20
 const listForm = 8
 const unknownGeneration = 5
 
-/** The positions of a token: `{log, partition, offset, generation}`, generation -1 where it is unknown; log names stream and incarnation, in hex. */
+/**
+ * Returns a token's positions, `{log, partition, offset, generation}`. `log` is stream and
+ * incarnation in hex; generation -1 = unknown.
+ */
 export function positionsOf(token) {
   const text = atob(token.replaceAll('-', '+').replaceAll('_', '/'))
   const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0))
@@ -21,29 +25,32 @@ export function positionsOf(token) {
   return [{ log: readLog(bytes, 1), partition, offset: readUint(bytes, cursor.at, offsetEnd), generation }]
 }
 
-/** Names log and partition: positions of the same key replace each other. */
+/** Key of a log's partition: a position replaces the earlier one with the same key. */
 export function keyOf({ log, partition }) {
   return `${log}/${partition}`
 }
 
 const streamNames = new Map()
 
-/** A frame of one stream had this token: names it in frames that have the token only. */
+/**
+ * Remembers the stream's name for the logs of `token`, because frames of other transports have a
+ * token and no name.
+ */
 export function learnStream(token, stream) {
   const logs = new Set(positionsOf(token).map(({ log }) => log))
   if (logs.size === 1) streamNames.set([...logs][0], stream)
 }
 
-/** The stream of a delivery's token; undefined while nothing has told its name. */
+/** Returns the stream's name for a delivery's token; undefined while it is unknown. */
 export function streamOf(token) {
   return streamNames.get(positionsOf(token)[0].log)
 }
 
-/** How far a WebSocket subscription has come in each partition. */
+/** The position of a WebSocket subscription in each partition. */
 export class Progress {
   #positions = new Map()
 
-  /** Takes over what a frame says: its partitions stand there now. */
+  /** Moves the partitions that a frame's token names to its positions. */
   move(token) {
     for (const position of positionsOf(token)) this.#positions.set(keyOf(position), position)
   }
@@ -52,7 +59,7 @@ export class Progress {
     this.#positions.clear()
   }
 
-  /** All positions as one token; '' while there are none. */
+  /** Returns all positions as one token; '' if there are none. */
   token() {
     return this.#positions.size === 0 ? '' : writeList([...this.#positions.values()])
   }

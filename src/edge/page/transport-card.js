@@ -35,7 +35,7 @@ export class TransportCard {
     this.#resume.disabled = running
   }
 
-  /** Where it would resume. */
+  /** Shows the token from which the transport would resume. */
   position(token) {
     const shown = this.#find('.token')
     shown.textContent = token

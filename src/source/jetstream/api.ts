@@ -19,26 +19,32 @@ import { type Link, serversOf } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { isFinal, isMissing, isNoMessage, refusal } from './problems.ts'
 
-/** The offset of a stream's first record, where its configuration does not say another one. */
+/** The offset of a stream's first record, unless its configuration sets another. */
 export const firstSequence = 1
 
-/** One JetStream stream as it is now. `first` is 1 as long as nothing of it is gone, wherever its sequences begin. */
+/**
+ * Current facts of a JetStream stream. `first` is 1 while no record is gone, even if the sequences
+ * begin higher.
+ */
 export interface StreamFacts extends Offsets {
-  /** Where its sequences begin (`first_seq` of its configuration): below there never was a record. */
+  /** The configured `first_seq`; no record ever existed below it. */
   readonly begin: number
-  /** Tells it from an earlier one of its name: its time of creation. */
+  /** Creation time; distinguishes the stream from earlier ones of the same name. */
   readonly created: string
   readonly config: StreamConfig
-  /** What a record takes, on average, bytes. */
+  /** Average size of a stored record, bytes. */
   readonly recordBytes: number
 }
 
-/** The management API of JetStream over one link: each question retried until `askTimeoutMs`, each failure a CarillonError. */
+/**
+ * The JetStream management API over one link. Requests are retried for up to `askTimeoutMs`; every
+ * failure is a CarillonError.
+ */
 export class JetStreamApi {
   readonly link: Link
   readonly #options: NatsOptions
   readonly #clock: Clock
-  /** What is wrong with questions that are asked again now, by what they are about. */
+  /** The latest error of each request under retry, by the text that names the request. */
   readonly #troubles = new Map<string, string>()
   #manager: { readonly of: NatsConnection; readonly manager: Promise<JetStreamManager> } | undefined
 
@@ -48,12 +54,15 @@ export class JetStreamApi {
     this.#clock = clock
   }
 
-  /** What keeps a question about this stream from being answered, while it is asked again. */
+  /**
+   * Returns the latest error of a request about this stream that is being retried; undefined =
+   * none.
+   */
   trouble(stream: string): string | undefined {
     return this.#troubles.get(about(stream))
   }
 
-  /** undefined when the server answers that there is none. */
+  /** Returns the stream's current facts; undefined if the server has no such stream. */
   stream(name: string): Promise<StreamFacts | undefined> {
     return this.run(about(name), async (manager) => {
       const info = await manager.streams.info(name).catch((error: unknown) => {
@@ -72,20 +81,20 @@ export class JetStreamApi {
     return this.run(about(stream), (manager) => manager.consumers.add(stream, config))
   }
 
-  /** Creates one for nothing: rejects where the server refuses it. */
+  /** Creates and drops a consumer; rejects if the server refuses to create it. */
   async tryConsumer(stream: string): Promise<void> {
     const inbox = createInbox(this.#options.inboxPrefix)
     const { name } = await this.addConsumer(stream, { ...passing(inbox), deliver_policy: DeliverPolicy.New })
     this.dropConsumer(stream, name)
   }
 
-  /** Not waited for: the server forgets an idle consumer by itself. */
+  /** Does not wait for the answer: the server also drops an idle consumer by itself. */
   dropConsumer(stream: string, consumer: string): void {
     const { current } = this.link
     current?.publish(`${this.prefix}.CONSUMER.DELETE.${stream}.${consumer}`)
   }
 
-  /** When the record at `sequence` was stored; undefined when it is not there (any more). */
+  /** Returns the time at which the record at `sequence` was stored; undefined if it is absent. */
   timeOf(stream: string, sequence: number): Promise<{ timeMs: number; timeNs: number } | undefined> {
     return this.run(about(stream), async (manager) => {
       const message = await manager.streams.getMessage(stream, { seq: sequence }).catch((error: unknown) => {
@@ -96,7 +105,7 @@ export class JetStreamApi {
     })
   }
 
-  /** Whether the stream has a record at or behind `sequence`. */
+  /** Returns whether the stream has a record at or after `sequence`. */
   hasFrom(stream: string, sequence: number): Promise<boolean> {
     return this.run(about(stream), async (manager) => {
       const query: MsgRequest & NextMsgRequest = { seq: sequence, next_by_subj: '>' }
@@ -104,7 +113,10 @@ export class JetStreamApi {
     })
   }
 
-  /** The first sequence whose record was stored at or after `time`, as `formatTime` writes it; the head when there is none. */
+  /**
+   * Returns the first sequence stored at or after `time` (in the format of `formatTime`), or the
+   * head if none was.
+   */
   async sequenceAt(stream: string, time: string): Promise<number> {
     const { name, delivered } = await this.addConsumer(stream, {
       ...passing(createInbox(this.#options.inboxPrefix)),
@@ -120,7 +132,10 @@ export class JetStreamApi {
     return domain === undefined ? '$JS.API' : `$JS.${domain}.API`
   }
 
-  /** Asks until it is answered, finally refused, or `askTimeoutMs` are over; `what` is for the message. */
+  /**
+   * Retries `ask` until it succeeds, fails for good, or `askTimeoutMs` have passed. `what` names
+   * the request in errors.
+   */
   async run<T>(what: string, ask: (manager: JetStreamManager, connection: NatsConnection) => Promise<T>): Promise<T> {
     const { askTimeoutMs, retryMs, maxRetryMs } = this.#options
     const deadline = this.#clock.monotonicMs() + askTimeoutMs
@@ -155,7 +170,7 @@ export class JetStreamApi {
 
 const about = (stream: string): string => `stream ${stream}`
 
-/** A pull consumer for one use, in the server's memory. */
+/** Configures a pull consumer for one use, in the server's memory. */
 export function passing(inbox: string): Partial<ConsumerConfig> & { name: string } {
   return {
     name: `carillon_${inbox.slice(inbox.lastIndexOf('.') + 1)}`,
@@ -166,13 +181,13 @@ export function passing(inbox: string): Partial<ConsumerConfig> & { name: string
   }
 }
 
-/** The server forgets it after so long, when it was not told to, ms. */
+/** The server drops an idle single-use consumer after this time, ms. */
 const passingMs = 5000
 
 function facts({ created, config, state }: StreamInfo): StreamFacts {
   const head = state.last_seq + 1
   const begin = Math.max(firstSequence, config.first_seq ?? 0)
-  // Servers name the first sequence of an empty stream differently.
+  // Server versions differ in `first_seq` of an empty stream.
   const kept = state.messages === 0 ? head : Math.max(begin, state.first_seq)
   const first = kept > begin ? kept : firstSequence
   const recordBytes = state.messages === 0 ? 0 : state.bytes / state.messages

@@ -11,8 +11,9 @@ import { CarillonError } from '../../base/errors.ts'
 import { credentialProblems, type NatsCredentials, type NatsTls } from './options.ts'
 
 /**
- * Reads the files that say who we are; at each connection, so that a changed secret is used at the next. undefined = nobody. Throws
- * `bad_request` naming the option and the file, never what is in it.
+ * Reads the credential files. Called for each connection, so that the next one uses a changed
+ * secret. Returns undefined without credentials. Throws `bad_request` that names the option and
+ * the file, never the file's content.
  */
 export function authenticator(options: NatsCredentials): Authenticator | undefined {
   const [problem] = credentialProblems(options)
@@ -29,16 +30,16 @@ export function authenticator(options: NatsCredentials): Authenticator | undefin
   return usable('credentialsFile', credentialsFile, "a user's JWT and seed", credsAuthenticator(bytes))
 }
 
-/** Who we are, as the options say it: for messages. */
+/** Describes the configured credentials for messages, without secrets. */
 export function identity({ user, tokenFile, nkeyFile, credentialsFile }: NatsCredentials): string {
   if (user !== undefined) return `the user "${user}" and the password in nats.passwordFile`
   if (tokenFile !== undefined) return `the token in nats.tokenFile (${tokenFile})`
   if (nkeyFile !== undefined) return `the seed in nats.nkeyFile (${nkeyFile})`
   if (credentialsFile !== undefined) return `nats.credentialsFile (${credentialsFile})`
-  return 'no credentials: give nats.user and nats.passwordFile, nats.tokenFile, nats.nkeyFile or nats.credentialsFile'
+  return 'a connection without credentials: set nats.user and nats.passwordFile, nats.tokenFile, nats.nkeyFile or nats.credentialsFile'
 }
 
-/** Throws `bad_request` for a file that can't be read. */
+/** Reads the TLS files. Throws `bad_request` for a file that can't be read. */
 export function tlsOptions(tls: NatsTls | true): TlsOptions {
   if (tls === true) return {}
   const { caFile, certFile, keyFile } = tls
@@ -52,7 +53,10 @@ export function tlsOptions(tls: NatsTls | true): TlsOptions {
   }
 }
 
-/** The library parses when a server asks; what it can't parse is found here, with a nonce of no server's. */
+/**
+ * The library parses credentials only when a server requests them. A made-up nonce finds unusable
+ * ones here.
+ */
 function usable(option: string, file: string, what: string, make: Authenticator): Authenticator {
   try {
     make('nonce')
@@ -62,7 +66,7 @@ function usable(option: string, file: string, what: string, make: Authenticator)
   return make
 }
 
-/** The one line of a secret's file: editors end it with a line break that is none of its own. */
+/** Returns the single line of a secret's file, without the line break that editors append. */
 function line(option: string, file: string): string {
   const text = read(option, file).toString('utf8').trim()
   if (text !== '' && !/[\r\n]/.test(text)) return text

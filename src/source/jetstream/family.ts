@@ -7,20 +7,24 @@ import { serversOf } from './link.ts'
 import type { NatsOptions } from './options.ts'
 
 /**
- * A stream as Carillon sees it is a family of JetStream streams, see `Layout`. The family is as long as its numbers go on from 0 without a hole, and its
- * incarnation is the time at which `NAME-0` was created. One JetStream stream as it is counts as a family of one.
+ * A stream in Carillon is a family of JetStream streams, see `Layout`. The family consists of the
+ * streams numbered from 0 up to the first missing number. Its incarnation is the creation time of
+ * `NAME-0`. A single existing JetStream stream counts as a family of one.
  */
 
-/** Streams that are asked for at once. */
+/** Concurrent requests for facts of streams. */
 const probes = 8
-/** What can stand in the name of a stream and as a token of a subject; JetStream takes at most 255 bytes with the number. */
+/**
+ * Names valid both in a stream name and as a token of a subject. JetStream allows at most 255
+ * bytes including the number.
+ */
 const nameRule = /^[A-Za-z0-9_-]{1,200}$/
 
-/** What can be the name of a JetStream stream. */
+/** Valid names of a JetStream stream. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they end a protocol line
 const streamNameRule = /^[^\s.*>/\\\u0000-\u001f\u007f]{1,255}$/
 
-/** Throws `bad_request` for what can't be a family's name, or that of one stream. */
+/** Throws `bad_request` for an invalid name of a family or a single stream. */
 export function expectName({ name, isSingle }: Layout): void {
   if ((isSingle ? streamNameRule : nameRule).test(name)) return
   if (isSingle) {
@@ -37,7 +41,10 @@ function expectPartitions(partitions: number, { maxPartitions }: Layout): void {
   throw new CarillonError('bad_request', `expected 1 to ${maxPartitions} partitions, got ${partitions}`)
 }
 
-/** The family as it is now; undefined while there is no `NAME-0`. Throws `stream_unusable` for streams that are set up wrongly. */
+/**
+ * Describes the current family; returns undefined while `NAME-0` does not exist. Throws
+ * `stream_unusable` for streams with an unsuitable configuration.
+ */
 export async function describeFamily(api: JetStreamApi, layout: Layout): Promise<StreamInfo | undefined> {
   expectName(layout)
   const { name } = layout
@@ -57,7 +64,10 @@ export async function describeFamily(api: JetStreamApi, layout: Layout): Promise
   }
 }
 
-/** One partition as it is now. Rejects with `stream_missing` when its family is gone or another one. */
+/**
+ * Returns the current facts of one partition. Rejects with `stream_missing` if its family was
+ * deleted or re-created.
+ */
 export async function familyFacts(
   api: JetStreamApi,
   layout: Layout,
@@ -69,14 +79,15 @@ export async function familyFacts(
   const own = partition === 0 ? zero : api.stream(name)
   const [family, facts] = await Promise.all([zero, own])
   if (facts !== undefined && family?.created === incarnation) return facts
-  const found = family === undefined || facts === undefined ? 'none' : 'another one'
+  const found = family === undefined || facts === undefined ? 'none' : 'a different one'
   const said = `expected stream ${name} of ${incarnation}, found ${found}`
   throw new CarillonError('stream_missing', `${said}; describe the stream again`)
 }
 
 /**
- * Creates the family unless there is a `NAME-0`, which is created last: the family is seen once it is complete. One stream as it is has subjects of which nothing is known
- * here: where it is missing this rejects with `stream_missing`.
+ * Creates the family unless `NAME-0` exists. `NAME-0` is created last, so the family appears once
+ * it is complete. Rejects with `stream_missing` for a missing single stream, because Carillon does
+ * not know its subjects.
  */
 export async function createFamily(
   api: JetStreamApi,
@@ -89,11 +100,11 @@ export async function createFamily(
   if ((await api.stream(layout.stream(0))) !== undefined) return
   if (layout.isSingle) {
     const how = createCommand(layout, partitions, serversOf(options), options)
-    const said = `expected the JetStream stream ${layout.name}, found none: nobody but its owner knows its subjects`
+    const said = `expected the JetStream stream ${layout.name}, found none: Carillon does not know its subjects`
     throw new CarillonError('stream_missing', `${said}; create it with: ${how}`)
   }
   for (let partition = partitions - 1; partition >= 0; partition--) {
-    // One that is there already, after a creation that was interrupted, may be set up otherwise.
+    // An interrupted creation may have left it, and its configuration may differ.
     if (partition > 0 && (await api.stream(layout.stream(partition))) !== undefined) continue
     await api.addStream(configOf(layout, partition, options))
   }
@@ -113,7 +124,10 @@ function configOf(layout: Layout, partition: number, options: NatsOptions): Part
   }
 }
 
-/** The command by which a person creates the family, `NAME-0` last; of one stream as it is the subjects are left to that person. */
+/**
+ * Returns the shell command that creates the family, `NAME-0` last. For a single stream, the
+ * operator fills in the subjects.
+ */
 export function createCommand(
   { name, isSingle }: Layout,
   partitions: number,
@@ -133,7 +147,10 @@ function expectUsable(layout: Layout, partition: number, facts: StreamFacts): vo
   if (problem !== '') throw new CarillonError('stream_unusable', problem)
 }
 
-/** Why records or their keys can't be read from a partition's stream as it is set up; '' where they can. */
+/**
+ * Returns why Carillon can't read records or keys from a partition's stream with this
+ * configuration; '' = usable.
+ */
 export function setUpProblem(layout: Layout, partition: number, { config }: StreamFacts): string {
   const problem = problemOf(layout, partition, config)
   return problem === undefined ? '' : `JetStream stream ${layout.stream(partition)}: ${problem}`
@@ -144,7 +161,7 @@ function problemOf(layout: Layout, partition: number, config: StreamConfig): str
   if (config.retention !== RetentionPolicy.Limits) {
     const said = `expected limits as its retention, got ${config.retention}, which drops records once they are read`
     const isFixed = config.retention === RetentionPolicy.Workqueue
-    return `${said}; ${isFixed ? 'the server changes no workqueue: use another stream' : 'edit the stream'}`
+    return `${said}; ${isFixed ? 'the server never changes this retention: use another stream' : 'edit the stream'}`
   }
   if (layout.isSingle) return undefined
   const transform = config.subject_transform
@@ -154,10 +171,10 @@ function problemOf(layout: Layout, partition: number, config: StreamConfig): str
   if (transform?.dest) return undefined
   const sources = [...(config.sources ?? []), ...(config.mirror === undefined ? [] : [config.mirror])]
   if (sources.length > 0) {
-    return `expected a stream of its own subjects, got one that copies ${sources.map((source) => source.name).join(', ')}`
+    return `expected a stream with its own subjects, got one that copies ${sources.map((source) => source.name).join(', ')}`
   }
   const foreign = (config.subjects ?? []).filter((subject) => !subject.startsWith(prefix))
   if (foreign.length === 0 && config.subjects !== undefined && config.subjects.length > 0) return undefined
   const got = config.subjects?.join(', ') ?? 'none'
-  return `expected the subjects ${prefix}>, of which what is behind "${prefix}" is the key, got ${got}; edit the stream`
+  return `expected the subjects ${prefix}>, where the key is the part after "${prefix}", got ${got}; edit the stream`
 }

@@ -4,26 +4,29 @@ import type { HeaderSink } from '../../log/record.ts'
 import type { OutRecord } from '../source.ts'
 
 /**
- * NATS headers: `NATS/1.0`, then lines `Name: value`, each ended by CR LF, and an empty line. Values are bytes without CR and LF.
+ * NATS headers: `NATS/1.0`, then lines `Name: value`, each ended by CR LF, and an empty line.
+ * Values are bytes without CR and LF.
  */
 
-/** What a record has that NATS has no place for: `key`, `value` or `key value` = these are null. */
+/** Marks a null key or value, which NATS can't express: `key`, `value` or `key value`. */
 export const nullHeader = 'Carillon-Null'
-/** By which the server knows a record that is sent twice. */
+/** Lets the server detect a record that is sent twice. */
 const idHeader = 'Nats-Msg-Id'
-/** The server's own: why it wrote a record without a payload (a key that expired or was deleted). */
+/**
+ * Set by the server: the reason for a record without a payload (its key expired or was deleted).
+ */
 const markerHeader = 'Nats-Marker-Reason'
-/** What is said to the server, and by it, is no header of the record. */
+/** Headers with this prefix are to or from the server, and are not headers of the record. */
 const serverPrefix = 'Nats-'
-/** Headers by which a reader knows what a record has not: it takes them in letters of either case. */
+/** Headers that mark a null key or value, in lower case; readers ignore case. */
 const telling: ReadonlySet<string> = new Set([nullHeader, markerHeader].map((header) => header.toLowerCase()))
 const trace = 'traceparent'
 
 const [cr, lf, colon, space] = [13, 10, 58, 32]
-/** `NATS/1.0` and its CR LF. A status (`NATS/1.0 100 …`) is of no record. */
+/** Length of `NATS/1.0` and its CR LF. Status lines (`NATS/1.0 100 …`) don't belong to records. */
 const versionBytes = 10
 
-/** What the headers of a record say of the record itself; one object is reused. */
+/** Facts from a record's headers about the record itself; one object is reused. */
 export class HeaderFacts {
   traceStart = absent
   traceEnd = absent
@@ -43,7 +46,7 @@ export class HeaderFacts {
   }
 
   #line(bytes: Uint8Array, at: number, end: number): void {
-    // The first letters tell nearly all lines apart: t or T, C, N.
+    // The first letter already rules out nearly all lines: t or T, c or C, n or N.
     const first = bytes[at]! | 32
     if (first === 116 && nameIs(bytes, at, trace)) {
       this.traceStart = valueStart(bytes, at + trace.length + 1, end)
@@ -58,10 +61,10 @@ export class HeaderFacts {
   }
 }
 
-/** One header is shown at a time. */
+/** Reused for each header. */
 const [name, value] = [new ByteRange(), new ByteRange()]
 
-/** Shows the record's own headers. */
+/** Passes the record's headers to `sink`, without those of Carillon and the server. */
 export function eachHeader(bytes: Buffer, start: number, end: number, sink: HeaderSink): void {
   for (let at = start + versionBytes; at < end && bytes[at] !== cr; ) {
     const lineEnd = endOfLine(bytes, at, end)
@@ -80,10 +83,10 @@ function endOfLine(bytes: Uint8Array, at: number, end: number): number {
   return end
 }
 
-/** One space behind the colon is the writer's, others the value's own. */
+/** One space after the colon belongs to the syntax, further spaces to the value. */
 const valueStart = (bytes: Uint8Array, at: number, end: number) => (at < end && bytes[at] === space ? at + 1 : at)
 
-/** Whether a line's name is this one, in whatever case. */
+/** Returns whether a line's name is `name`, ignoring case. */
 function nameIs(bytes: Uint8Array, at: number, name: string): boolean {
   if (bytes[at + name.length] !== colon) return false
   for (let i = 0; i < name.length; i++) if ((bytes[at + i]! | 32) !== (name.charCodeAt(i) | 32)) return false
@@ -96,7 +99,10 @@ function isServers(bytes: Uint8Array, at: number): boolean {
   return true
 }
 
-/** The headers of a record that is published under `id`. Throws `bad_event` for what a line can't carry. */
+/**
+ * Encodes the headers of a record published under `id`. Throws `bad_event` for a header that a
+ * NATS header line can't carry.
+ */
 export function encodeHeaders(record: OutRecord, id: string): Buffer {
   let text = `NATS/1.0\r\n${idHeader}: ${id}\r\n`
   const nulls = [record.key === null ? 'key' : '', record.value === null ? 'value' : ''].filter((name) => name !== '')
@@ -117,14 +123,11 @@ const lineEnd = Buffer.from('\r\n')
 
 function expectCarried(name: string, value: Buffer): void {
   if (!/^[!-9;-~]+$/.test(name) || name.startsWith(serverPrefix) || telling.has(name.toLowerCase())) {
-    const said = `expected header names of printable ASCII without ":" that don't begin with "${serverPrefix}", and none that says what a record lacks`
-    throw new CarillonError(
-      'bad_event',
-      `${said}, got ${JSON.stringify(name)}: NATS has no place for others; rename it`,
-    )
+    const said = `expected header names of printable ASCII without ":" that don't begin with "${serverPrefix}", and none that marks a null key or value`
+    throw new CarillonError('bad_event', `${said}, got ${JSON.stringify(name)}: NATS can't carry others; rename it`)
   }
   if (value.includes(cr) || value.includes(lf)) {
-    const said = `expected the header ${name} without line breaks, which NATS ends a value with`
-    throw new CarillonError('bad_event', `${said}, got ${value.length} bytes that have some: encode it`)
+    const said = `expected the header ${name} without line breaks, which end a value in NATS`
+    throw new CarillonError('bad_event', `${said}, got ${value.length} bytes with line breaks: encode the value`)
   }
 }

@@ -3,30 +3,30 @@ import { CarillonError } from '../../base/errors.ts'
 import type { Ack } from '../source.ts'
 import type { NatsOptions } from './options.ts'
 
-/** The records of one call, all of which it waits for. */
+/** The records of one publish call, which completes once all are acknowledged. */
 export interface Publication {
   readonly acks: Ack[]
   waiting: number
-  /** Settled: its other records are not sent (again). */
+  /** Settled; its remaining records are not sent (again). */
   done: boolean
   readonly deadlineMs: number
   readonly resolve: (acks: Ack[]) => void
   readonly reject: (error: CarillonError) => void
 }
 
-/** One record on its way. */
+/** One record to publish. */
 export interface Flight {
-  /** The number at the end of `reply`. */
+  /** The number that ends `reply`. */
   readonly id: number
   readonly lane: Lane
   readonly publication: Publication
-  /** Its place in the publication. */
+  /** Index in the publication. */
   readonly index: number
   readonly subject: string
-  /** As the library takes headers: it calls `encode` alone. */
+  /** In the library's shape of headers; the library only calls `encode`. */
   readonly headers: MsgHdrs
   readonly payload: Uint8Array
-  /** Where its acknowledgement is to be sent. */
+  /** The subject for its acknowledgement. */
   readonly reply: string
   readonly bytes: number
   acknowledged: boolean
@@ -34,9 +34,10 @@ export interface Flight {
 }
 
 /**
- * The records of one partition, sent in their order and sent again in their order when the connection or an acknowledgement is lost; the
- * server knows by their ids which it has. One that was overtaken by a later record of its own call fails with the call: written
- * again it comes behind it. Where the later one's acknowledgement was lost, only their sequences tell.
+ * Publishes the records of one partition in order, and sends them again in order after a lost
+ * connection or acknowledgement. The server recognises duplicates by their ids. If a later record
+ * of the same call overtakes a record, the call fails: sending the record again would store it
+ * after the later one. If the later one's acknowledgement was lost, only their sequences show it.
  */
 export class Lane {
   readonly stream: string
@@ -46,7 +47,7 @@ export class Lane {
   #waiting: Flight[] = []
   #flying: Flight[] = []
   #flyingBytes = 0
-  /** Until then nothing is sent, monotonic ms: after a refusal that passes. */
+  /** Sends nothing before this time, monotonic ms: set after a temporary refusal. */
   #pausedUntilMs = 0
   failures = 0
 
@@ -65,7 +66,7 @@ export class Lane {
     this.#waiting.push(flight)
   }
 
-  /** Sends what may be in flight beside what is. */
+  /** Sends waiting records up to the limits of records and bytes in flight. */
   send(connection: NatsConnection | undefined, nowMs: number): void {
     if (connection === undefined || nowMs < this.#pausedUntilMs) return
     const { maxFlyingRecords, maxFlyingBytes } = this.#options
@@ -90,14 +91,14 @@ export class Lane {
     publication.acks[index] = { partition: this.partition, offset }
     if (--publication.waiting > 0 || publication.done) return
     if (!isInOrder(publication.acks)) {
-      this.failed(publication, this.#unavailable('a record was written behind a later one'))
+      this.failed(publication, this.#unavailable('a record was stored after a later one'))
       return
     }
     publication.done = true
     publication.resolve(publication.acks)
   }
 
-  /** The call fails; what else it has here is forgotten. */
+  /** Fails the call and drops its other records in this lane. */
   failed(publication: Publication, error: CarillonError): void {
     if (!publication.done) {
       publication.done = true
@@ -106,30 +107,33 @@ export class Lane {
     this.#land()
   }
 
-  /** Those that records are on their way to. */
+  /** Returns the subjects of all records in flight or waiting. */
   subjects(): ReadonlySet<string> {
     return new Set([...this.#flying, ...this.#waiting].map(({ subject }) => subject))
   }
 
-  /** The calls that have a record for `subject` fail. */
+  /** Fails every call that has a record for `subject`. */
   failSubject(subject: string, error: CarillonError): void {
     for (const flight of [...this.#flying, ...this.#waiting]) {
       if (flight.subject === subject) this.failed(flight.publication, error)
     }
   }
 
-  /** All fail: there is no such stream. */
+  /** Fails all calls: the stream is missing or the publisher closed. */
   failAll(error: CarillonError): void {
     for (const { publication } of [...this.#flying, ...this.#waiting]) this.failed(publication, error)
     this.#dropWaiting()
   }
 
-  /** Nothing is sent for a while. */
+  /** Stops sending until `untilMs`, monotonic ms. */
   pause(untilMs: number): void {
     this.#pausedUntilMs = untilMs
   }
 
-  /** Gives up what is too old; true when an acknowledgement is overdue, so that all must be sent again. */
+  /**
+   * Fails calls past their deadline. Returns true if an acknowledgement is overdue, so that all
+   * records must be sent again.
+   */
   look(nowMs: number): boolean {
     const late = [...this.#flying, ...this.#waiting].filter(({ publication }) => publication.deadlineMs <= nowMs)
     for (const { publication } of late) this.failed(publication, this.#tooLate())
@@ -138,7 +142,7 @@ export class Lane {
     return oldest !== undefined && nowMs - oldest.sentMs >= this.#options.publishAttemptMs
   }
 
-  /** Sends again, in order, what is not acknowledged. */
+  /** Sends unacknowledged records again, in order. */
   resend(connection: NatsConnection, nowMs: number): void {
     this.#rejectOvertaken()
     for (const flight of this.#flying) if (!flight.acknowledged) this.#publish(flight, connection, nowMs)
@@ -167,12 +171,13 @@ export class Lane {
     try {
       connection.publish(subject, payload, { headers, reply })
     } catch (error) {
-      // A connection that ends in this moment tells of it, and all is sent over the next one.
+      // When the connection is closing, its end is reported separately and the next one sends all
+      // records again.
       if (!connection.isClosed()) this.failed(flight.publication, this.#unavailable((error as Error).message))
     }
   }
 
-  /** Drops from the front what is through; what a settled call still has there is not waited for. */
+  /** Drops finished records from the front, including unacknowledged records of settled calls. */
   #land(): void {
     let landed = 0
     for (const flight of this.#flying) {
@@ -187,7 +192,7 @@ export class Lane {
     if (landed > 0) this.#flying.splice(0, landed)
   }
 
-  /** What waits for calls that are settled is not to be sent, whether there is a connection or not. */
+  /** Drops waiting records of settled calls, with or without a connection. */
   #dropWaiting(): void {
     for (const flight of this.#waiting) if (flight.publication.done) this.#finished(flight)
     this.#waiting = this.#waiting.filter(({ publication }) => !publication.done)
@@ -202,7 +207,7 @@ export class Lane {
   }
 }
 
-/** Whether sequences ascend within each partition. */
+/** Returns whether sequences ascend within each partition. */
 function isInOrder(acks: readonly Ack[]): boolean {
   if (acks.length === 1) return true
   const last = new Map<number, number>()

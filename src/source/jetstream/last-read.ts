@@ -2,23 +2,29 @@ import { firstSequence, type JetStreamApi, type StreamFacts } from './api.ts'
 import { type Delivery, formatTime } from './delivery.ts'
 
 /**
- * Times in a row that a server must say that the log is shorter than what was read of it, or has again what was gone: one that is behind
- * says so too, once.
+ * Consecutive answers needed to accept that the log is shorter than was read, or again has removed
+ * records. An outdated server says so too, but only once.
  */
 const confirmations = 2
 
-/** The newest record that is known below `next` of a reader: by its time another history of the log is known. */
+/**
+ * The newest known record below a reader's `next`. Its time reveals a different history of the
+ * log.
+ */
 export class LastRead {
   readonly #api: JetStreamApi
   readonly #stream: string
-  /** Its time; -1 = none is known. */
+  /** Its time of storage, Unix ms; -1 = no known record. */
   #ms = -1
   #ns = 0
-  /** It is at `next - 1`; otherwise there was none when it was looked for. */
+  /** Whether the record is at `next - 1`. If not, a lookup found no record there. */
   #isBelow = false
-  /** The log was seen to reach up to `next`, and what is at `next - 1` was looked for: before that an end below says nothing. */
+  /**
+   * Whether the log was seen to reach `next`, and the record at `next - 1` was looked up. Before
+   * that, a lower end proves nothing.
+   */
   #reached = false
-  /** Times in a row that the server said that the log is shorter, or has again what was gone. */
+  /** Consecutive answers with a shorter log, or with removed records present again. */
   #doubts = 0
 
   constructor(api: JetStreamApi, stream: string) {
@@ -41,7 +47,7 @@ export class LastRead {
     this.#doubts = 0
   }
 
-  /** It is this one: `next` is behind it. */
+  /** Sets the record, which is at `next - 1`. */
   set({ timeMs, timeNs }: Delivery): void {
     this.#ms = timeMs
     this.#ns = timeNs
@@ -49,19 +55,22 @@ export class LastRead {
     this.#reached = true
   }
 
-  /** `next` is behind a loss. */
+  /** Notes that a loss ends just below `next`, so that no record is at `next - 1`. */
   passedLoss(): void {
     this.#isBelow = false
     this.#reached = true
   }
 
-  /** Whether this record, which was read before, is another one now. */
+  /** Returns whether a delivery at `next - 1` differs from the record that was read there. */
   isAnother({ streamSequence, timeMs, timeNs }: Delivery, next: number): boolean {
     const isOther = timeMs !== this.#ms || timeNs !== this.#ns
     return this.#isBelow && streamSequence === next - 1 && isOther
   }
 
-  /** Up to which offset the log is the one that was read; `next` where nothing speaks against it. undefined = it must be asked again. */
+  /**
+   * Returns the offset below which the log is still the one that was read: `next` if no difference
+   * shows. undefined = ask again later.
+   */
   async agreed(next: number, { first, head }: StreamFacts): Promise<number | undefined> {
     if (!this.#reached) return next
     const last = next - 1
@@ -70,16 +79,20 @@ export class LastRead {
     if (below === 'same') return next
     if (below === 'less' && ++this.#doubts < confirmations) return undefined
     this.#doubts = 0
-    // Where no record of it was ever known, any may be of another history.
+    // Without a known record, the whole log may be from a different history.
     if (this.#ms < 0) return firstSequence
-    // Records of another history were stored after the last that was read of this one.
+    // Records of a different history were stored after the last record that was read.
     const after = await this.#api.sequenceAt(this.#stream, formatTime(this.#ms, this.#ns + 1))
     const now = await this.#api.stream(this.#stream)
-    // Where all that is left is of another one, that may have begun with what is gone, also since the first question.
+    // If every remaining record is from the other history, that history may begin at removed
+    // offsets, even ones removed since the first question.
     return now === undefined || after <= now.first ? firstSequence : Math.min(after, head, last)
   }
 
-  /** The record at `last`, below the start, was read by others. `isOver`: the reader has gone elsewhere meanwhile. */
+  /**
+   * Looks up the record at `last`, just below a start at which this reader has read nothing.
+   * `isOver` returns true once the reader has moved meanwhile.
+   */
   async look(last: number, { first, head }: StreamFacts, isOver: () => boolean): Promise<void> {
     if (last >= head) return
     if (!this.#isBelow && last >= first) {
@@ -94,7 +107,10 @@ export class LastRead {
     this.#reached = true
   }
 
-  /** What is there now: `less` = what was gone is there, so that the log is older than what was read, or another one. */
+  /**
+   * Compares the record now at `last` with the one read. `less` = a removed record is present
+   * again, so the log is older than what was read, or a different one.
+   */
   async #lookAt(last: number, first: number): Promise<'same' | 'less' | 'another'> {
     if (last < first) return 'same'
     const time = await this.#api.timeOf(this.#stream, last)

@@ -1,19 +1,22 @@
 import type { NatsOptions } from './options.ts'
 
-/** Which JetStream streams a topic is, and where the keys of their records stand. */
+/** Maps a topic to JetStream streams, and the keys of records to subjects. */
 export interface Layout {
-  /** The topic. */
+  /** The topic's name. */
   readonly name: string
-  /** The topic is one JetStream stream, as somebody else made it. */
+  /** The topic is a single existing JetStream stream. */
   readonly isSingle: boolean
   readonly maxPartitions: number
-  /** The JetStream stream of a partition. */
+  /** Returns the JetStream stream of a partition. */
   stream(partition: number): string
-  /** What the NATS subjects of a partition have before the key. */
+  /** Returns the part of a partition's NATS subjects before the key. */
   prefix(partition: number): string
 }
 
-/** Partition p of NAME is the stream `NAME-p` with the subjects `NAME.p.>`: what stands behind `NAME.p.` is the key. */
+/**
+ * Partition p of NAME is the stream `NAME-p` with the subjects `NAME.p.>`; the part after
+ * `NAME.p.` is the key.
+ */
 export const familyLayout = (name: string): Layout => ({
   name,
   isSingle: false,
@@ -22,7 +25,7 @@ export const familyLayout = (name: string): Layout => ({
   prefix: (partition) => `${name}.${partition}.`,
 })
 
-/** Partition 0 of NAME is the stream NAME, whatever its subjects are: the whole subject is the key. */
+/** Partition 0 of NAME is the stream NAME, with any subjects; the whole subject is the key. */
 export const singleLayout = (name: string): Layout => ({
   name,
   isSingle: true,

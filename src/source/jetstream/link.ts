@@ -7,15 +7,17 @@ import { authenticator, identity, tlsOptions } from './credentials.ts'
 import type { NatsOptions } from './options.ts'
 import { problemText } from './problems.ts'
 
-/** The oldest server that has what is used here: stream metadata, consumers that are created under a name. */
+/** The oldest supported nats-server: it has stream metadata and consumers created by name. */
 const oldestServer = [2, 10] as const
-/** How long a connection that is suspected may take to answer a ping, ms. */
+/** Time for a suspected connection to answer a ping, ms. */
 const probeMs = 1000
 
-/** How a connection is made: rejects where there is none. The client library's, unless a model takes its place. */
+/**
+ * Opens a connection, or rejects. The client library's function, unless a test provides a model.
+ */
 export type Dial = (options: NodeConnectionOptions) => Promise<NatsConnection>
 
-/** What connections are made of and paced by. */
+/** Dependencies of a link. */
 export interface LinkContext {
   readonly clock: LoopClock
   readonly random: Random
@@ -26,18 +28,19 @@ export const dialServer: Dial = connect
 
 export interface LinkOwner {
   up(connection: NatsConnection): void
-  /** The connection ended; the next one is being made. */
+  /** The connection ended or could not be opened; the link is opening the next one. */
   down(problem: string): void
-  /** The server did not let us publish to `subject`, which it tells apart from what was published. */
+  /** The server refused a publish to `subject`. It reports this separately from the publish. */
   denied(subject: string): void
 }
 
 /**
- * One connection at a time, made anew whenever it ends. The library's own reconnecting is off: what was in flight, and which
- * subscriptions live, is decided by those who use the connection, with nothing replayed behind their backs.
+ * Keeps one connection open and opens another when it ends. The library's own reconnecting is off:
+ * the users of a link decide what to send again and what to subscribe to, and the library replays
+ * nothing.
  */
 export class Link {
-  /** Why there is no connection, for people; '' while there is one. */
+  /** Why there is no connection, for operators; '' while connected. */
   problem = 'not connected yet'
   current: NatsConnection | undefined
   readonly #options: NatsOptions
@@ -60,14 +63,17 @@ export class Link {
     this.#host = host
   }
 
-  /** Begins to connect, and keeps connected until closed. */
+  /** Starts connecting, and stays connected until closed. */
   start(): void {
     if (this.#started) return
     this.#started = true
     this.#connect()
   }
 
-  /** The connection; waits for it up to `timeoutMs`, then rejects with `broker_unavailable`. */
+  /**
+   * Returns the connection; waits up to `timeoutMs` for one, then rejects with
+   * `broker_unavailable`.
+   */
   connected(timeoutMs: number): Promise<NatsConnection> {
     this.start()
     if (this.current !== undefined) return Promise.resolve(this.current)
@@ -88,7 +94,10 @@ export class Link {
     return new CarillonError('broker_unavailable', this.problem)
   }
 
-  /** Something took too long on `connection`: ended when it doesn't answer a ping, as a frozen server's does. */
+  /**
+   * Closes `connection` if it does not answer a ping within `probeMs`, as with a frozen server.
+   * Called when a request timed out.
+   */
   async suspect(connection: NatsConnection): Promise<void> {
     if (connection !== this.current) return
     let cancel: () => void = () => {}
@@ -102,7 +111,7 @@ export class Link {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.problem = this.#said('this source was closed')
+    this.problem = this.#withServers('this source was closed')
     this.#cancelRetry()
     for (const settle of [...this.#waiting]) settle()
     const { current } = this
@@ -120,7 +129,7 @@ export class Link {
 
   async #dial(): Promise<NatsConnection> {
     const { servers, tls, clientName, inboxPrefix, connectTimeoutMs, pingMs } = this.#options
-    const who = authenticator(this.#options)
+    const authentication = authenticator(this.#options)
     const options: NodeConnectionOptions = {
       servers: [...servers],
       name: clientName,
@@ -131,7 +140,7 @@ export class Link {
       maxPingOut: 2,
       noAsyncTraces: true,
       ignoreClusterUpdates: true,
-      ...(who === undefined ? {} : { authenticator: who }),
+      ...(authentication === undefined ? {} : { authenticator: authentication }),
       ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
     }
     const connection = await this.#connection(options)
@@ -148,7 +157,7 @@ export class Link {
       void connection.close().catch(() => {})
       return
     }
-    // A server may end it behind the greeting.
+    // A server may close the connection right after its greeting.
     if (connection.isClosed()) {
       this.#retry(new Error('the connection ended'))
       return
@@ -162,7 +171,7 @@ export class Link {
     this.#host?.up(connection)
   }
 
-  /** Hears what the server says of the connection; ends with it. */
+  /** Reports refused publishes until the connection ends. */
   async #listen(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type !== 'error' || !(status.error instanceof errors.PermissionViolationError)) continue
@@ -173,15 +182,15 @@ export class Link {
   #ended(connection: NatsConnection, error: unknown): void {
     if (this.#closed || connection !== this.current) return
     this.current = undefined
-    this.problem = this.#said(error instanceof Error ? this.#explain(error) : 'the connection ended')
+    this.problem = this.#withServers(error instanceof Error ? this.#explain(error) : 'the connection ended')
     this.#host?.down(this.problem)
     this.#again()
   }
 
   #retry(error: unknown): void {
     if (this.#closed) return
-    this.problem = this.#said(this.#explain(error))
-    // Nothing is known to be wrong with a first attempt until it has failed.
+    this.problem = this.#withServers(this.#explain(error))
+    // The first report of a problem follows the first failed attempt.
     this.#host?.down(this.problem)
     this.#again()
   }
@@ -192,7 +201,7 @@ export class Link {
     this.#cancelRetry = this.#clock.after(pauseMs, () => this.#connect())
   }
 
-  #said(problem: string): string {
+  #withServers(problem: string): string {
     return `${serversOf(this.#options)}: ${problem}`
   }
 
@@ -202,18 +211,18 @@ export class Link {
     }
     const text = problemText(error)
     if (/does not support 'tls'/.test(text))
-      return 'expected a server with TLS, got one without: use nats:// or give it TLS'
+      return 'expected a server with TLS, got one without: use nats:// or enable TLS on the server'
     if (error instanceof Error && isCertificateProblem(error)) {
       const trusted =
         this.#options.tls === undefined || this.#options.tls === true ? undefined : this.#options.tls.caFile
       const by = trusted === undefined ? "the system's authorities" : trusted
-      return `the server's certificate is not vouched for by ${by} (${text}): give its authority in nats.tls.caFile`
+      return `the server's certificate is not signed by ${by} (${text}): set nats.tls.caFile to its certificate authority`
     }
     return text
   }
 }
 
-/** For people: never with credentials. */
+/** Returns the servers' addresses for messages, without credentials. */
 export function serversOf({ servers, tls }: Pick<NatsOptions, 'servers' | 'tls'>): string {
   return `${tls === undefined ? 'nats' : 'tls'}://${servers.join(',')}`
 }

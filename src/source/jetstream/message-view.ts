@@ -6,7 +6,7 @@ import { eachHeader, HeaderFacts } from './headers.ts'
 
 const nothing = new Uint8Array(0)
 
-/** What a partition's subjects have before their keys. */
+/** The part of a partition's subjects before the key. */
 export class KeyPrefix {
   readonly text: string
   readonly #bytes: Buffer
@@ -20,7 +20,7 @@ export class KeyPrefix {
     return this.#bytes.length
   }
 
-  /** Whether there is a key behind it in `subject`. */
+  /** Returns whether `subject` consists of this prefix and a key. */
   begins(subject: Uint8Array): boolean {
     const bytes = this.#bytes
     if (subject.length <= bytes.length) return false
@@ -30,8 +30,9 @@ export class KeyPrefix {
 }
 
 /**
- * The one record object of a reader: bounds in the bytes that came from the socket. Subject and payload nearly always came in one
- * piece; where they did not, both are copied into a buffer of our own, of which there is one, as large as the largest such message.
+ * The single, reused record object of a reader: ranges in the bytes from the socket. Subject and
+ * payload nearly always share one buffer. If not, both are copied into this view's buffer, which
+ * grows to the largest such message.
  */
 export class MessageView implements SourceRecord {
   buffer: Buffer = Buffer.alloc(0)
@@ -85,7 +86,7 @@ export class MessageView implements SourceRecord {
 
   #dataStart = 0
 
-  /** Sets `buffer` and where the data starts in it; returns where the subject does. */
+  /** Sets `buffer` and `#dataStart`; returns the start of the subject in `buffer`. */
   #place(subject: Uint8Array, data: Uint8Array): number {
     if (subject.buffer === data.buffer) {
       if (data.buffer !== this.#pieceOf) {

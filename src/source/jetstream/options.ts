@@ -1,15 +1,21 @@
 import { defaultsOf, optional, type Problem, section, setting, text, whole } from '../../base/setting.ts'
 
-/** How a connection is encrypted and who is trusted; files in PEM. `true` = the system's authorities, no certificate of our own. */
+/**
+ * TLS of a connection; files in PEM. `true` = the system's authorities, without a client
+ * certificate.
+ */
 export interface NatsTls {
-  /** Authorities that vouch for the servers, instead of the system's. */
+  /** Certificate authorities for the servers, instead of the system's. */
   readonly caFile?: string | undefined
-  /** Our own certificate and its key, where the servers ask for one. */
+  /** Client certificate and its key, for servers that require one. */
   readonly certFile?: string | undefined
   readonly keyFile?: string | undefined
 }
 
-/** Who we are to the servers: at most one way of them. Secrets stand in files, which are read at each connection. */
+/**
+ * Credentials for the servers, of at most one kind. Secrets are in files, which are read for each
+ * connection.
+ */
 export interface NatsCredentials {
   /** With `passwordFile`. */
   readonly user?: string | undefined
@@ -17,59 +23,86 @@ export interface NatsCredentials {
   readonly tokenFile?: string | undefined
   /** An NKey's seed (`SU…`). */
   readonly nkeyFile?: string | undefined
-  /** A user's JWT and seed, as `nsc generate creds` writes them. */
+  /** A user's JWT and seed, in the format of `nsc generate creds`. */
   readonly credentialsFile?: string | undefined
 }
 
 export interface NatsOptions extends NatsCredentials {
-  /** `host:port` of one or more servers of the cluster: each connection picks one at random, and another when that fails. */
+  /**
+   * `host:port` of one or more servers of the cluster. Each connection picks one at random, and
+   * another if that fails.
+   */
   readonly servers: readonly string[]
-  /** Absent = encrypted where the server wants it, with the system's authorities. */
+  /** Absent = encrypted if the server requires it, with the system's authorities. */
   readonly tls?: NatsTls | true | undefined
-  /** How Carillon calls itself in the servers' monitoring. */
+  /** Client name in the servers' monitoring. */
   readonly clientName: string
-  /** First tokens of the subjects on which answers and records come: what the account may subscribe to. */
+  /**
+   * First tokens of the subjects for replies and records; the account must be allowed to subscribe
+   * to them.
+   */
   readonly inboxPrefix: string
-  /** JetStream domain, where the streams are behind a leaf node. */
+  /** JetStream domain, for streams behind a leaf node. */
   readonly domain?: string | undefined
 
-  /** Topics that are one JetStream stream as it is, and no family. */
+  /** Topics that are a single existing JetStream stream instead of a family. */
   readonly singleStreams: readonly string[]
 
-  /** Of streams that are created here: copies in the cluster, 1 to 5. */
+  /** Replicas of streams that Carillon creates, 1 to 5. */
   readonly replicas: number
-  /** Of streams that are created here: how old a record may grow, ms. */
+  /** Maximum age of records in streams that Carillon creates, ms. */
   readonly retentionMs: number
 
-  /** How long a connection may take, handshake and authentication included, ms. */
+  /** Timeout for opening a connection, including handshake and authentication, ms. */
   readonly connectTimeoutMs: number
-  /** How long an answer to a short question may take, ms; then the connection is tried, and given up when it is dead. */
+  /**
+   * Timeout for the answer to a short request, ms. After it, the connection is pinged, and closed
+   * if it is dead.
+   */
   readonly requestTimeoutMs: number
-  /** How often an idle connection is tried, ms; two tries without an answer end it. */
+  /** Interval of pings on an idle connection, ms; two unanswered pings end it. */
   readonly pingMs: number
-  /** How often an idle stream says that it is there, ms; silence for two and a half times as long is a fault. At least 100. */
+  /**
+   * Interval of heartbeats on an idle stream, ms; at least 100. Silence for 2.5 intervals is a
+   * fault.
+   */
   readonly heartbeatMs: number
-  /** How often a tail looks for partitions that were added, and for another stream under the name, ms. */
+  /** Interval at which a tail looks for added partitions and a re-created stream, ms. */
   readonly refreshMs: number
-  /** The first and the longest pause between retries, ms; doubled from one to the other. */
+  /** First and longest pause between retries, ms; the pause doubles up to the longest. */
   readonly retryMs: number
   readonly maxRetryMs: number
-  /** For how long a partition may fail before its tail says `away`, ms: a leader's move is no outage. */
+  /**
+   * Time for which a partition may fail before its tail reports `away`, ms: a change of leader is
+   * no outage.
+   */
   readonly awayAfterMs: number
-  /** How long describe, offsets and range go on retrying, ms. */
+  /** Time for which describe, offsets and range retry, ms. */
   readonly askTimeoutMs: number
-  /** Records that wait while the server is asked whether a hole before them is a loss, bytes a partition. */
+  /**
+   * Maximum bytes held for a partition while the server is asked whether a hole before them is a
+   * loss.
+   */
   readonly maxHeldBytes: number
 
-  /** How long a publish goes on retrying, ms; keep it below the streams' duplicate window (2 minutes by default). */
+  /**
+   * Time for which a publish retries, ms; keep it below the streams' duplicate window (2 minutes
+   * by default).
+   */
   readonly publishTimeoutMs: number
-  /** How long an acknowledgement may take before its record is sent again, ms. */
+  /** Time to wait for an acknowledgement before sending a record again, ms. */
   readonly publishAttemptMs: number
-  /** Records of one partition that wait for their acknowledgement; servers refuse more than 10,000 that they have not stored yet. */
+  /**
+   * Maximum unacknowledged records of one partition. Servers refuse more than 10,000 that they
+   * have not stored yet.
+   */
   readonly maxFlyingRecords: number
-  /** The same, bytes; a larger record goes alone. */
+  /** Maximum unacknowledged bytes of one partition; a larger record is sent alone. */
   readonly maxFlyingBytes: number
-  /** Records that wait for their server, bytes in all; beyond that a publish is refused as `overloaded`. */
+  /**
+   * Maximum bytes of all records waiting for the servers; a publish above it is refused as
+   * `overloaded`.
+   */
   readonly maxQueuedBytes: number
 }
 
@@ -130,7 +163,7 @@ export const natsDefaults: Omit<NatsOptions, 'servers'> = {
   maxQueuedBytes: 32 << 20,
 }
 
-/** What is wrong with the credentials as options, path by path; their files are not looked at. */
+/** Returns the problems of the credential options by path, without reading their files. */
 export function credentialProblems(options: NatsCredentials): Problem[] {
   const { user, passwordFile, tokenFile, nkeyFile, credentialsFile } = options
   const problems: Problem[] = []
@@ -143,7 +176,7 @@ export function credentialProblems(options: NatsCredentials): Problem[] {
   const ways = { user: user ?? passwordFile, tokenFile, nkeyFile, credentialsFile }
   const given = Object.entries(ways).flatMap(([name, value]) => (value === undefined ? [] : [name]))
   if (given.length > 1) {
-    problems.push({ path: given[1]!, message: `expected one way to say who we are, got ${given.join(' and ')}` })
+    problems.push({ path: given[1]!, message: `expected one kind of credentials, got ${given.join(' and ')}` })
   }
   return problems
 }

@@ -1,5 +1,4 @@
-import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream'
-import { createInbox, type Msg, type MsgImpl, type NatsConnection, type Subscription } from '@nats-io/transport-node'
+import type { MsgImpl, NatsConnection } from '@nats-io/transport-node'
 import type { TailSink } from '../source.ts'
 import { firstSequence, type JetStreamApi, type StreamFacts } from './api.ts'
 import { Delivery } from './delivery.ts'
@@ -7,26 +6,24 @@ import { LastRead } from './last-read.ts'
 import type { Layout } from './layout.ts'
 import { KeyPrefix, MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
-
-/** The server forgets a consumer that nobody listens to after so long, ms. */
-const inactiveMs = 30_000
-const nsPerMs = 1_000_000
+import { PushConsumer } from './push-consumer.ts'
 
 /**
- * A backlog from which on a reader waits for its turn, bytes: a server sends up to 2 MiB to each new consumer at once and up to 32 MiB later, and ends a
- * connection for which 64 MiB wait.
+ * Readers with a backlog above this wait for their turn, bytes. A server sends up to 2 MiB at once
+ * to each new consumer and up to 32 MiB later, and closes a connection with 64 MiB pending.
  */
 const backlogBytes = 256 << 10
-/** A reader with fewer messages before it has caught up. */
+/** A reader has caught up once fewer messages than this are pending. */
 const caughtUpMessages = 64
 
 /**
- * Looks in a row by which a consumer must have given nothing of what its stream has, until it is made anew: doubled, so many times at most, for each one that gave nothing either.
+ * Consecutive looks without progress, while the stream has records, after which the consumer is
+ * replaced. Doubles for each replacement that also delivers nothing, at most `maxDoublings` times.
  */
 const patientLooks = 3
 const maxDoublings = 4
 
-/** What it costs to hold a message while the server is asked, beside its bytes. */
+/** Memory that a held message takes beyond its own bytes, roughly. */
 const heldOverheadBytes = 300
 
 /** The tail, as its readers see it. */
@@ -36,41 +33,58 @@ export interface PartitionReaderOwner {
   readonly options: NatsOptions
   readonly sink: TailSink
   readonly closed: boolean
-  /** It is to show records, or that there are none: until `read` it counts as one that can't be read, and `why` is told. '' = nothing is known to be wrong. */
+  /**
+   * The reader must now show a record or find that there is none. Until it calls `read`, the
+   * partition counts as unreadable because of `why`; '' = no known problem.
+   */
   awaits(reader: PartitionReader, why: string): void
-  /** It can be read: it has shown a record that it was to show, or the stream has none for it. */
+  /** The partition is readable: an awaited record was shown, or the stream has none. */
   read(reader: PartitionReader): void
-  /** Asks to read a backlog: one reader at a time. False = not yet; it is opened again when it may. */
+  /**
+   * Requests the turn to read a backlog, which one reader has at a time. False = wait; the tail
+   * opens the reader again at its turn.
+   */
   takeTurn(reader: PartitionReader): boolean
-  /** It has caught up. */
+  /** The reader has caught up and returns its turn. */
   endTurn(reader: PartitionReader): void
-  /** It has shown records: its `end` is called once what came with them is through. */
+  /**
+   * The reader has shown records. The tail calls `end` once the rest of the same read is
+   * processed.
+   */
   shown(reader: PartitionReader): void
-  /** The server says less of the log than was read of it: it is asked once more, and is opened again for that in a while. */
+  /**
+   * The server's log is shorter than the part already read. The tail opens the reader again after
+   * a pause to confirm it.
+   */
   doubtful(reader: PartitionReader): void
-  /** Its consumer can't be relied on any more: another one, at once. */
+  /** The consumer is unreliable; the tail replaces it. `why` is for operators; '' = no fault. */
   broken(reader: PartitionReader, why: string): void
-  /** There is no such stream (any more). */
+  /** The stream does not exist (any more). */
   lacking(reader: PartitionReader): void
-  /** Whether all of the family is another one, or gone: that is told once, and not of each partition. The reader is opened again then. */
+  /**
+   * Returns true if the whole family was re-created or deleted. The tail then reports that once
+   * for all partitions, and opens the reader again.
+   */
   familyChanged(reader: PartitionReader): Promise<boolean>
 }
 
 /**
- * Reads one partition through an ephemeral push consumer in the server's memory: no acknowledgements, flow control, heartbeats. What
- * is not as it must be (a consumer sequence that jumps, silence, a stream that changed) ends the consumer, and the next one
- * begins at `next`: so nothing is lost and nothing comes twice.
+ * Reads one partition through one `PushConsumer` after another. It turns stream sequences into
+ * records, losses and rewrites: it decides whether a hole is deleted records or retention, and
+ * whether the log is still the one that was read. Any irregularity (a consumer sequence that
+ * jumps, silence, a changed stream) ends the consumer, and the next one starts at `next`. So no
+ * record is lost or shown twice.
  */
 export class PartitionReader {
   readonly partition: number
-  /** The next sequence to be shown. */
+  /** The next stream sequence to show. */
   next: number
-  /** The creation of the stream that is read; '' before it is known. */
+  /** Creation time of the stream that is read; '' = not known yet. */
   created = ''
   failures = 0
-  /** The tail does not read this partition any more, or has another reader for it. */
+  /** The tail no longer reads this partition, or uses another reader for it. */
   dropped = false
-  /** Records were shown whose batch is not closed. */
+  /** Records were shown since the last `end`. */
   unended = false
   #inTurn = false
   readonly #tail: PartitionReaderOwner
@@ -81,35 +95,32 @@ export class PartitionReader {
   readonly #view = new MessageView()
   #first = firstSequence
   #head = 0
-  /** `next` at the last look at the stream. */
+  /** `next` at the last call of `learned`. */
   #nextAtLook = 0
+  /** `next` at the last call of `isQuiet`. */
   #nextAtQuietLook = -1
-  /** Counts consumers: what an earlier one still brings is not looked at. */
+  /** Incremented at each stop: an asynchronous step that began under another version is stale. */
   #version = 0
-  #connection: NatsConnection | undefined
-  #subscription: Subscription | undefined
-  #consumer = ''
-  #consumerSequence = 0
-  /** The consumer is there, and its stream is the one that is read. */
+  #consumer: PushConsumer | undefined
+  /** The consumer exists, and it reads the stream of `created`. */
   #isConsuming = false
-  #heardMs = 0
-  #heard = false
-  /** Messages behind a hole, until the server has said whether the hole is a loss. */
+  /** Messages after a hole, until the server's first sequence shows whether the hole is a loss. */
   #held: MsgImpl[] | undefined
   #heldBytes = 0
-  #flowReply: string | undefined
-  /** A first sequence beyond `next` that the server told at the last look: told again, what is before it is lost. */
+  /**
+   * First sequence above `next` at the last look; the second such look reports the loss. 0 = none.
+   */
   #passedBy = 0
-  /** Where `next` stood when a record was awaited; -1 = none is. */
+  /** `next` when the reader began to await a record; -1 = none awaited. */
   #awaitedAt = -1
-  /** Looks in a row at which the stream had records and `next` did not move. */
+  /** Consecutive looks at which the stream had records and `next` had not moved. */
   #idleLooks = 0
-  /** Consumers in a row that gave nothing. */
+  /** Consecutive consumers that delivered nothing. */
   #barren = 0
-  /** There is no record from `next` up to here: they were deleted. */
+  /** No record exists from `next` up to this sequence: all were deleted. */
   #emptyUpTo = 0
 
-  /** `from`: the first sequence to be shown. */
+  /** `from`: the first sequence to show. */
   constructor(tail: PartitionReaderOwner, partition: number, from = firstSequence) {
     this.#tail = tail
     this.partition = partition
@@ -119,32 +130,27 @@ export class PartitionReader {
     this.#prefix = new KeyPrefix(tail.layout.prefix(partition))
   }
 
-  /** Nothing more is to be told: the sink may have closed the tail or dropped the partition. */
+  /** Whether calls of the sink must stop: it may have closed the tail or dropped the partition. */
   get #isOver(): boolean {
     return this.dropped || this.#tail.closed
   }
 
   get reading(): boolean {
-    return this.#subscription !== undefined
+    return this.#consumer?.isOpen === true
   }
 
-  /** Ends what is open. */
+  /** Ends the consumer and discards held messages. */
   stop(): void {
     if (!this.#isOver) this.#noticeShown()
     this.#version++
     this.unended = false
     this.#held = undefined
-    this.#flowReply = undefined
     this.#inTurn = false
     this.#awaitedAt = -1
     this.#idleLooks = 0
     this.#isConsuming = false
-    const { current } = this.#tail.api.link
-    if (this.#subscription !== undefined && current === this.#connection) {
-      this.#subscription.unsubscribe()
-      this.#tail.api.dropConsumer(this.#stream, this.#consumer)
-    }
-    this.#subscription = undefined
+    this.#consumer?.end()
+    this.#consumer = undefined
   }
 
   drop(): void {
@@ -152,7 +158,7 @@ export class PartitionReader {
     this.stop()
   }
 
-  /** The log is another one: on from its first record. */
+  /** Prepares to read a re-created log from its first record. */
   restart(): void {
     this.stop()
     this.next = firstSequence
@@ -163,7 +169,10 @@ export class PartitionReader {
     this.#emptyUpTo = 0
   }
 
-  /** Begins to read, with what is open ended before. Rejects when it can't; nothing is open then. */
+  /**
+   * Ends the current consumer and starts reading with a new one. Rejects if that fails; the caller
+   * must then `stop`.
+   */
   async open(connection: NatsConnection): Promise<void> {
     this.stop()
     this.#tail.awaits(this, '')
@@ -192,7 +201,7 @@ export class PartitionReader {
     this.#inTurn = (stream.head - this.next) * stream.recordBytes > backlogBytes
     if (!this.#inTurn) this.#tail.endTurn(this)
     else if (!this.#tail.takeTurn(this)) {
-      // Others are read meanwhile, and it is nobody's fault.
+      // Waiting for other readers is not a failure.
       if (this.failures === 0) this.#tail.read(this)
       return
     }
@@ -204,7 +213,7 @@ export class PartitionReader {
     if (pending === 0) this.#proven()
   }
 
-  /** What was awaited has come. */
+  /** Reports the partition as readable once an awaited record was shown. */
   #noticeShown(): void {
     if (this.#awaitedAt >= 0 && this.next > this.#awaitedAt) this.#proven()
   }
@@ -216,13 +225,13 @@ export class PartitionReader {
     this.#tail.read(this)
   }
 
-  /** Closes the batch that was shown since the last call. */
+  /** Ends the batch of records shown since the last call. */
   end(): void {
     if (this.#isOver) return
     this.unended = false
     this.#noticeShown()
     if (this.#isOver) return
-    if (this.#inTurn && this.#consumerSequence > 0 && this.#delivery.pending < caughtUpMessages) {
+    if (this.#inTurn && this.#consumer?.hasDelivered === true && this.#delivery.pending < caughtUpMessages) {
       this.#inTurn = false
       this.#tail.endTurn(this)
     }
@@ -230,14 +239,12 @@ export class PartitionReader {
     this.#tail.sink.end(this.partition, this.next, { first: this.#first, head: this.#head })
   }
 
-  /** To be called at each beat: false when the consumer has been silent for too long. */
+  /** Called at each beat; returns false once the consumer has been silent for `silenceMs`. */
   isHeard(nowMs: number, silenceMs: number): boolean {
-    if (this.#heard) this.#heardMs = nowMs
-    this.#heard = false
-    return this.#subscription === undefined || nowMs - this.#heardMs < silenceMs
+    return this.#consumer === undefined || this.#consumer.isHeard(nowMs, silenceMs)
   }
 
-  /** Nothing was shown since the last time this was asked. */
+  /** Returns whether no record was shown since the last call. */
   isQuiet(): boolean {
     const { next } = this
     const isQuiet = this.#isConsuming && next === this.#nextAtQuietLook
@@ -246,8 +253,9 @@ export class PartitionReader {
   }
 
   /**
-   * A look at the stream while nothing is shown. A consumer may be alive, by its heartbeats, and give nothing of what the stream has: it was paused, its
-   * flow control got lost, the server's own faults. Nothing but another one helps.
+   * Asks the server for records while none arrive. A consumer can send heartbeats and still
+   * deliver nothing that the stream has: it was paused, its flow control got lost, or the server
+   * has a fault. Only another consumer helps then.
    */
   async lookWhileQuiet(): Promise<void> {
     const version = this.#version
@@ -270,7 +278,7 @@ export class PartitionReader {
     if (isOver()) return
     this.#head = Math.max(this.#head, head)
     this.#awaitedAt = next
-    const why = `its consumer gives nothing, and the stream has records from ${next} on`
+    const why = `its consumer delivers nothing, although the stream has records from ${next} on`
     this.#tail.awaits(this, why)
     this.end()
     if (isOver() || ++this.#idleLooks < patientLooks * 2 ** Math.min(this.#barren, maxDoublings)) return
@@ -278,18 +286,19 @@ export class PartitionReader {
     this.#tail.broken(this, why)
   }
 
-  /** What a look at the stream has told, from time to time. */
+  /** Takes the stream's facts from the tail's periodic look. */
   learned({ first, head, created }: StreamFacts): void {
     if (!this.reading || created !== this.created) return
-    // What was read before this question was asked has left the log, or a server that is behind answered: opened again, it is asked.
+    // Either records read before this question have left the log, or an outdated server answered.
+    // Opening again finds out.
     if (head < this.#nextAtLook) {
-      this.#tail.broken(this, `the stream ends at ${head}, below what was read`)
+      this.#tail.broken(this, `the stream ends at ${head}, below the last record read`)
       return
     }
     this.#nextAtLook = this.next
     this.#first = first
     this.#head = Math.max(this.#head, head)
-    // What was sent before may still come: only who is passed by at two looks has lost something.
+    // Records sent before the look may still arrive, so only a second look proves a loss.
     if (first <= this.next || this.#passedBy === 0) {
       this.#passedBy = first > this.next ? first : 0
       return
@@ -315,12 +324,12 @@ export class PartitionReader {
       sink.lost(this.partition, agreed, to, 'rewritten')
     }
     if (this.#isOver) return
-    // Nothing ever was below its beginning.
+    // No record ever existed below `begin`.
     this.next = Math.max(this.next, begin)
     if (this.next < first) this.#lost(first)
   }
 
-  /** The stream of this partition alone was deleted and created again: told as a rewrite from its first record on. */
+  /** Reports a rewrite from the first record on: this partition's stream alone was re-created. */
   #anotherStream(stream: StreamFacts): void {
     const first = Math.max(stream.begin, stream.first)
     const to = this.next - 1
@@ -331,55 +340,34 @@ export class PartitionReader {
     }
   }
 
-  /** Messages that the new consumer has for us, beside what was read before. */
+  /** Starts a consumer. Returns the number of pending messages that were not read before. */
   async #subscribe(connection: NatsConnection, { head }: StreamFacts, version: number): Promise<number> {
     const { options, api } = this.#tail
-    const inbox = createInbox(options.inboxPrefix)
-    const name = `carillon_${inbox.slice(inbox.lastIndexOf('.') + 1)}`
-    const callback = (error: unknown, message: Msg) => {
-      if (version === this.#version && !this.#tail.closed) this.#message(error, message as MsgImpl)
-    }
-    this.#connection = connection
-    this.#subscription = connection.subscribe(inbox, { callback })
-    this.#consumer = name
-    this.#consumerSequence = 0
-    this.#heard = true
-    // With the record below `next`: it shows that the log is still the one that was looked at. A start beyond the end would be the end on
-    // some servers.
+    // Starts with the record below `next`, which shows whether the log is still the one looked at.
+    // Some servers treat a start beyond the end as the end.
     const start = Math.max(1, Math.min(this.#last.isBelow ? this.next - 1 : this.next, head))
-    // It may be another stream's, which took the place of this one: nothing is shown before that is known.
+    // The stream may have been replaced since the look, so messages are held until it is verified.
     this.#held = []
     this.#heldBytes = 0
-    const { num_pending: pending } = await api.addConsumer(this.#stream, {
-      name,
-      deliver_subject: inbox,
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: start,
-      ack_policy: AckPolicy.None,
-      mem_storage: true,
-      num_replicas: 1,
-      flow_control: true,
-      idle_heartbeat: options.heartbeatMs * nsPerMs,
-      inactive_threshold: inactiveMs * nsPerMs,
-    })
+    const delivery = this.#delivery
+    this.#consumer = new PushConsumer(
+      { api, options, connection, stream: this.#stream, delivery },
+      {
+        message: (message) => this.#message(message),
+        isHolding: () => this.#held !== undefined,
+        broken: (why) => this.#tail.broken(this, why),
+      },
+    )
+    const pending = await this.#consumer.start(start)
     await this.#judge(version)
     return Math.max(0, pending - (start < this.next ? 1 : 0))
   }
 
   // The hot path
 
-  #message(error: unknown, message: MsgImpl): void {
-    this.#heard = true
-    const delivery = this.#delivery
-    const reply = error ? undefined : message._msg.reply
-    if (reply === undefined || !delivery.read(reply)) this.#control(error, message)
-    else if (delivery.consumerSequence !== this.#consumerSequence + 1) {
-      this.#tail.broken(this, `message ${this.#consumerSequence + 1} of its consumer is missing`)
-    } else {
-      this.#consumerSequence++
-      if (this.#held !== undefined || delivery.streamSequence > this.next) this.#hold(message)
-      else this.#show(message)
-    }
+  #message(message: MsgImpl): void {
+    if (this.#held !== undefined || this.#delivery.streamSequence > this.next) this.#hold(message)
+    else this.#show(message)
   }
 
   #show(message: MsgImpl): void {
@@ -396,36 +384,20 @@ export class PartitionReader {
     else this.#tail.shown(this)
   }
 
-  /** It was read before: the consumer begins with the record below `next`. */
+  /** Compares a record below `next`, with which a consumer starts, with the one that was read. */
   #compare(): void {
     const delivery = this.#delivery
     if (this.#last.isAnother(delivery, this.next)) {
-      this.#tail.broken(this, `the record at ${delivery.streamSequence} is another one than was read`)
-    }
-  }
-
-  /** Heartbeats and requests of flow control: neither has a payload. */
-  #control(error: unknown, message: MsgImpl): void {
-    if (error) {
-      this.#tail.broken(this, String(error))
-      return
-    }
-    const { headers } = message
-    const reply = message._msg.reply === undefined ? (headers?.get('Nats-Consumer-Stalled') ?? '') : message.reply
-    if (reply !== '') {
-      // Not before what it counts is shown: so the server sends no more than is held.
-      if (this.#held !== undefined) this.#flowReply = reply
-      else this.#connection?.publish(reply)
-    }
-    const last = headers?.get('Nats-Last-Consumer') ?? ''
-    if (last !== '' && Number(last) !== this.#consumerSequence) {
-      this.#tail.broken(this, `its consumer sent ${last} messages, of which ${this.#consumerSequence} came`)
+      this.#tail.broken(this, `the record at ${delivery.streamSequence} differs from the one that was read`)
     }
   }
 
   // Holes
 
-  /** Sequences are missing before this message: deleted ones, as is normal, or a loss. The server's first sequence decides. */
+  /**
+   * Holds a message after missing sequences: deleted records, which are normal, or a loss. The
+   * server's first sequence decides.
+   */
   #hold(message: MsgImpl): void {
     if (this.#held !== undefined) this.#held.push(message)
     else {
@@ -434,14 +406,15 @@ export class PartitionReader {
       void this.#judge(this.#version)
     }
     this.#heldBytes += message.size() + heldOverheadBytes
-    if (this.#heldBytes <= this.#tail.options.maxHeldBytes || this.#subscription === undefined) return
-    // The consumer ends here; the next one goes on behind what is held.
-    this.#subscription.unsubscribe()
-    this.#tail.api.dropConsumer(this.#stream, this.#consumer)
-    this.#subscription = undefined
+    if (this.#heldBytes <= this.#tail.options.maxHeldBytes || !this.reading) return
+    // The next consumer continues after the held messages.
+    this.#consumer?.end()
   }
 
-  /** Asks until all that is held was there when it was asked. */
+  /**
+   * Asks for the stream's facts until every held message is older than an answer, and shows the
+   * messages.
+   */
   async #judge(version: number): Promise<void> {
     const stale = () => version !== this.#version || this.#tail.closed
     try {
@@ -458,12 +431,14 @@ export class PartitionReader {
       if (!stale()) this.#tail.broken(this, (error as Error).message)
       return
     }
-    if (this.#subscription === undefined) return this.#tail.broken(this, '')
-    if (this.#flowReply !== undefined) this.#connection?.publish(this.#flowReply)
-    this.#flowReply = undefined
+    if (!this.reading) return this.#tail.broken(this, '')
+    this.#consumer?.releaseFlow()
   }
 
-  /** Throws where the answer is of another stream, or of a server that is behind: it says nothing of what is held. */
+  /**
+   * Throws if the answer is from another stream or an outdated server, so that it cannot judge the
+   * held messages.
+   */
   #expectOwn(stream: StreamFacts | undefined, known: number): asserts stream is StreamFacts {
     if (stream === undefined) throw new Error(`stream ${this.#stream} is gone`)
     let end = this.#last.reached ? this.next : 0
@@ -472,10 +447,10 @@ export class PartitionReader {
       end = this.#delivery.streamSequence + 1
     }
     if (stream.created === this.created && stream.head >= end) return
-    throw new Error('the server answered of another stream, or another time, than that of what it sent')
+    throw new Error('the server answered for another stream, or for a time before the messages that it sent')
   }
 
-  /** Shows the first `known` of what is held, and what is behind them without a further hole. */
+  /** Shows the first `known` held messages, and those after them up to the next hole. */
   #release({ first, head }: StreamFacts, known: number): void {
     const held = this.#held!
     const delivery = this.#delivery

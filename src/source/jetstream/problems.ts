@@ -2,7 +2,7 @@ import { JetStreamApiError, jserrors } from '@nats-io/jetstream/internal'
 import { errors as natsErrors, type PermissionViolationError } from '@nats-io/transport-node'
 import { CarillonError, type ErrorCode } from '../../base/errors.ts'
 
-/** The server's error numbers that mean something of their own. */
+/** API error numbers (`err_code`) of the server with special handling. */
 export const apiCode = {
   insufficientResources: 10023,
   storageExceeded: 10047,
@@ -16,7 +16,7 @@ export const apiCode = {
   replicasUnsupported: 10074,
 } as const
 
-/** The stream (or its incarnation) is not there; of no use to retry. */
+/** Returns whether the stream (or its incarnation) is missing; retrying does not help. */
 export function isMissing(error: unknown): boolean {
   return error instanceof jserrors.StreamNotFoundError
 }
@@ -25,19 +25,24 @@ export function isNoMessage(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === apiCode.noMessage
 }
 
-/** Whether the server answered with a refusal that stays one: another attempt will not help. */
+/** Returns whether retrying can't help: the server refused for good. */
 export function isFinal(error: unknown): boolean {
   if (error instanceof CarillonError) return error.code !== 'broker_unavailable'
   if (violation(error) !== undefined) return true
   return error instanceof JetStreamApiError && (isLasting(error.status, error.code) || error.status === 404)
 }
 
-/** Whether a refusal of the server stays one until somebody changes something: by its status and its own number. */
+/**
+ * Returns whether a refusal lasts until an operator changes something, by its HTTP-like status and
+ * its error number.
+ */
 export function isLasting(status: number, code: number): boolean {
   return code === apiCode.replicasUnsupported || (status >= 400 && status < 500 && ![404, 408, 429].includes(status))
 }
 
-/** What went wrong, as a user of Carillon can act on it; `where` names server and stream. */
+/**
+ * Turns an error into one that an operator can act on; `where` names the server and the stream.
+ */
 export function refusal(error: unknown, where: string): CarillonError {
   if (error instanceof CarillonError) return error
   if (isMissing(error)) {
@@ -53,7 +58,7 @@ function codeOf(error: unknown): ErrorCode {
   return isLasting(error.status, error.code) ? 'stream_unusable' : 'broker_unavailable'
 }
 
-/** What the server did not let us do; of a question it is the error's cause. */
+/** Returns the permission violation in an error; for requests it is the error's cause. */
 function violation(error: unknown): PermissionViolationError | undefined {
   if (error instanceof natsErrors.PermissionViolationError) return error
   const { cause } = error as { cause?: unknown }
@@ -62,10 +67,16 @@ function violation(error: unknown): PermissionViolationError | undefined {
 
 export const deniedText = (subject: string) => `the account may not publish to "${allOf(subject)}": allow it`
 
-/** Without what is random in it, the name of a consumer or an inbox: the same refusal is told in the same words. */
+/**
+ * Replaces the random name of a consumer or inbox, so that the same refusal always has the same
+ * text.
+ */
 const allOf = (subject: string): string => subject.replace(/\.(carillon_)?[0-9A-Za-z]{22}(\..*)?$/, '.>')
 
-/** What an error of the client library means, and what to do. Never repeats a secret: the library's texts have none. */
+/**
+ * Explains an error of the client library and the remedy. Contains no secrets, because the
+ * library's texts contain none.
+ */
 export function problemText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const denied = violation(error)

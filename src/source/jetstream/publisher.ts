@@ -14,18 +14,21 @@ import { Link, type LinkContext, type LinkOwner } from './link.ts'
 import type { NatsOptions } from './options.ts'
 import { apiCode, deniedText, isLasting } from './problems.ts'
 
-/** How often it looks for acknowledgements that are overdue, ms. */
+/** Interval of the check for overdue acknowledgements, ms. */
 const beatMs = 100
-/** The key of a record that has none: a subject needs a token there. */
+/** Stands for a null key, because a subject needs a token there. */
 const noKey = '_'
-/** A protocol line has at most 4096 bytes, with both subjects in it. */
+/** A protocol line has at most 4096 bytes, including the subject and the reply subject. */
 const maxKeyBytes = 2048
-/** What a record costs beside its bytes, roughly. */
+/** Memory that a queued record takes beyond its own bytes, roughly. */
 const recordBytes = 64
 const nothing = new Uint8Array(0)
 const zero = 48
 
-/** Hands records to the lane of their partition, over a connection and an inbox of its own; bounds what waits in all of them. */
+/**
+ * Publishes records through one lane for each partition, over a separate connection and inbox.
+ * Bounds the bytes queued in all lanes.
+ */
 export class Publisher implements LinkOwner {
   readonly #options: NatsOptions
   readonly #clock: Clock
@@ -36,7 +39,7 @@ export class Publisher implements LinkOwner {
   readonly #flights = new Map<number, Flight>()
   readonly #lanes = new Map<string, Lane>()
   readonly #asking = new Set<Lane>()
-  /** By stream that is read as it is: the subjects that it takes, as of when it was asked. */
+  /** Subjects that each single stream takes, as of the last request for them. */
   readonly #subjects = new Map<string, readonly string[]>()
   #ids = 0
   #queuedBytes = 0
@@ -72,7 +75,7 @@ export class Publisher implements LinkOwner {
       const deadlineMs = this.#clock.monotonicMs() + this.#options.publishTimeoutMs
       const acks = new Array<Ack>(records.length)
       const publication: Publication = { acks, waiting: records.length, done: false, deadlineMs, resolve, reject }
-      // All are looked at before one is sent.
+      // Validates every record before the first one is sent.
       const flights = records.map((record, index) => this.#flight(layout, record, publication, index))
       this.#reserve(flights.reduce((sum, flight) => sum + flight.bytes, 0))
       for (const flight of flights) this.#flights.set(flight.id, flight)
@@ -93,7 +96,7 @@ export class Publisher implements LinkOwner {
     for (const lane of this.#lanes.values()) lane.failAll(this.#link.unavailable())
   }
 
-  // LinkHost
+  // LinkOwner
 
   up(connection: NatsConnection): void {
     connection.subscribe(`${this.#inbox}.*`, {
@@ -108,7 +111,7 @@ export class Publisher implements LinkOwner {
     }
   }
 
-  /** What is in flight stays there: it is sent again over the next connection. */
+  /** Keeps the records in flight, which the next connection sends again. */
   down(): void {}
 
   denied(subject: string): void {
@@ -116,15 +119,18 @@ export class Publisher implements LinkOwner {
     for (const lane of this.#lanes.values()) lane.failSubject(subject, error)
   }
 
-  // One stream as it is: what is published goes to whoever takes its subject, which must be this stream
+  // Single streams: NATS routes a record by its subject, so the stream must take that subject
 
-  /** The first key that is no subject of the stream, as far as is known. */
+  /** Returns the first key that is not among the stream's known subjects. */
   #untaken(layout: Layout, records: readonly OutRecord[]): string | undefined {
     const subjects = this.#subjects.get(layout.name) ?? []
     return records.map(({ key }) => keyOf(key, layout)).find((subject) => !isTaken(subjects, subject))
   }
 
-  /** Rejects with `no_route` for a subject that the stream does not take. */
+  /**
+   * Asks for the stream's subjects; rejects with `no_route` for a key that the stream does not
+   * take.
+   */
   async #askWhatIsTaken(layout: Layout, records: readonly OutRecord[]): Promise<void> {
     const stream = await this.#api.stream(layout.name)
     if (stream === undefined) throw missing(layout.name)
@@ -134,7 +140,7 @@ export class Publisher implements LinkOwner {
     throw new CarillonError('no_route', `expected a subject that the stream on the broker takes, got "${subject}"`)
   }
 
-  // The way out
+  // Sending
 
   #flight(layout: Layout, record: OutRecord, publication: Publication, index: number): Flight {
     const { partition, key, value } = record
@@ -171,11 +177,14 @@ export class Publisher implements LinkOwner {
     )
   }
 
-  /** Throws `overloaded` where so much more would wait than may. */
+  /**
+   * Reserves queue space; throws `overloaded` above `maxQueuedBytes`. One call is always accepted
+   * when the queue is empty.
+   */
   #reserve(bytes: number): void {
     const { maxQueuedBytes } = this.#options
     if (this.#queuedBytes > 0 && this.#queuedBytes + bytes > maxQueuedBytes) {
-      const said = `expected at most ${maxQueuedBytes} bytes to wait for NATS`
+      const said = `expected at most ${maxQueuedBytes} bytes queued for NATS`
       throw new LimitReached('publishQueue', 'overloaded', `${said}, got ${bytes} more than fit; publish again later`)
     }
     this.#queuedBytes += bytes
@@ -199,7 +208,7 @@ export class Publisher implements LinkOwner {
     lane.send(this.#link.current, this.#clock.monotonicMs())
   }
 
-  // The way back
+  // Acknowledgements
 
   #answered(message: MsgImpl, connection: NatsConnection): void {
     const { subject, hdr } = message._msg
@@ -212,7 +221,7 @@ export class Publisher implements LinkOwner {
       lane.acknowledged(flight, offset)
       this.#send(lane)
     } else if (hdr > 0) {
-      // Nobody takes the subject: no stream, no leader, or JetStream is just starting.
+      // No stream takes the subject, the stream has no leader, or JetStream is starting.
       void this.#ask(lane, connection)
     } else {
       this.#refused(flight, data)
@@ -236,7 +245,7 @@ export class Publisher implements LinkOwner {
     this.#pause(lane)
   }
 
-  /** Until the next attempt, which sends all again. */
+  /** Pauses the lane, and then sends all its records again. */
   #pause(lane: Lane): void {
     const { retryMs, maxRetryMs } = this.#options
     const pauseMs = backOffMs(lane.failures++, retryMs, maxRetryMs)
@@ -299,7 +308,7 @@ interface ApiFailure {
   readonly description: string
 }
 
-/** What a refusal means for its record; undefined = it passes, so that the record is sent again. */
+/** Returns the error for a refused record; undefined = temporary, so the record is sent again. */
 function failureOf(stream: string, error: ApiFailure): CarillonError | undefined {
   const said = `stream ${stream} refuses the record: ${error.description} (${error.err_code})`
   const tooLarge = `stream ${stream} takes no record of this size; publish a smaller event or raise the stream's max_msg_size`
@@ -320,7 +329,10 @@ function failureOf(stream: string, error: ApiFailure): CarillonError | undefined
   return isLasting(error.code, error.err_code) ? new CarillonError('stream_unusable', said) : undefined
 }
 
-/** "maximum bytes exceeded", "maximum messages exceeded" and the like, of a stream that discards new records. */
+/**
+ * Recognises "maximum bytes exceeded", "maximum messages exceeded" and similar, from a stream that
+ * discards new records.
+ */
 function storeFailure(said: string, description: string): CarillonError | undefined {
   if (!/maximum|no space|insufficient|resource/.test(description)) return undefined
   return new CarillonError('storage_full', `${said}; raise the stream's limits, or let it discard old records`)
@@ -337,16 +349,22 @@ const lengthOf = (bytes: Uint8Array | null): number => bytes?.length ?? 0
 const untaken = (stream: string, subject: string) =>
   new CarillonError(
     'stream_unusable',
-    `expected the JetStream stream ${stream} to take "${subject}", which is none of its subjects; edit it`,
+    `expected the JetStream stream ${stream} to take "${subject}", which is not one of its subjects; edit it`,
   )
 
-/** Whether one of a stream's subjects matches. What begins with `$` or `_` is the server's or an inbox, unless the stream names it. */
+/**
+ * Returns whether a subject of the stream matches. A leading wildcard does not match subjects with
+ * a leading `$` or `_`, which belong to the server or are inboxes.
+ */
 function isTaken(subjects: readonly string[], subject: string): boolean {
   const isReserved = /^[$_]/.test(subject)
   return subjects.some((pattern) => !(isReserved && /^[*>]/.test(pattern)) && matches(pattern, subject))
 }
 
-/** The key as the rest of a subject, or all of it. Throws `bad_event` for one that no subject can have. */
+/**
+ * Returns the key as the rest of a subject, or as the whole subject of a single stream. Throws
+ * `bad_event` for a key that no subject can contain.
+ */
 function keyOf(key: Uint8Array | null, { isSingle }: Layout): string {
   if (key === null && !isSingle) return noKey
   if (key === null) throw new CarillonError('bad_event', 'expected a key, which is the NATS subject, got none')
@@ -363,7 +381,10 @@ const wildcard = /(^|\.)[*>](\.|$)/
 const ackStart = Buffer.from('{"stream":"')
 const sequenceName = Buffer.from('"seq":')
 
-/** The sequence of `{"stream":"NAME","seq":42,…}`; -1 for anything else, and for the acknowledgement of another stream. */
+/**
+ * Returns the sequence of `{"stream":"NAME","seq":42,…}`; -1 for anything else, including another
+ * stream's acknowledgement.
+ */
 function acknowledgedSequence(data: Uint8Array, stream: string): number {
   for (let i = 0; i < ackStart.length; i++) if (data[i] !== ackStart[i]) return -1
   for (let i = 0; i < stream.length; i++) if (data[ackStart.length + i] !== stream.charCodeAt(i)) return -1

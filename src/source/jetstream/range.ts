@@ -10,20 +10,21 @@ import { type Layout, layoutOf } from './layout.ts'
 import { KeyPrefix, MessageView } from './message-view.ts'
 import type { NatsOptions } from './options.ts'
 
-/** Records of one chunk. */
+/** Maximum records of one chunk. */
 const maxBatch = 4096
 
-const messageMissing = 'a message was lost on its way'
+const messageMissing = 'a message was lost in transit'
 
-/** Whether a status says that there is no more, or no more that fits. */
+/** Returns whether a status ends a request normally: no more records, or none that fits. */
 function isThrough({ headers }: Msg): boolean {
   const { code, description = '' } = headers ?? {}
   return code === 404 || (code === 409 && description.includes('MaxBytes'))
 }
 
 /**
- * One chunk of one partition's past, through a pull consumer for this one use. All of it is held until the server has been asked for its
- * first sequence: JetStream passes what is gone without a word, and a hole in the chunk is one or the other by that answer.
+ * Reads one chunk of a partition's past through a single-use pull consumer. It holds the chunk
+ * until it has asked the server for the first sequence: JetStream skips removed records silently,
+ * and that answer shows whether a hole is deleted records or retention.
  */
 export class RangeRead {
   readonly #api: JetStreamApi
@@ -63,7 +64,7 @@ export class RangeRead {
     return { next, offsets: { first: after.first, head: Math.max(head, after.first) } }
   }
 
-  /** Throws where `after`, by which holes are judged, is of another stream, or of a server that is behind. */
+  /** Throws if `after`, which judges the holes, is from another stream or an outdated server. */
   #expectNewer(before: StreamFacts, after: StreamFacts, last: MsgImpl | undefined): void {
     const delivery = new Delivery()
     if (last !== undefined) delivery.read(last._msg.reply!)
@@ -73,7 +74,10 @@ export class RangeRead {
     throw new CarillonError('broker_unavailable', `${said}; ask again`)
   }
 
-  /** At least one message, unless all of [start, end) were deleted meanwhile; in order, from the first one on. */
+  /**
+   * Returns messages in order from the first one on: at least one, unless all of [start, end) were
+   * deleted meanwhile.
+   */
   #fetch(start: number, end: number): Promise<MsgImpl[]> {
     return this.#api.run(`stream ${this.#name}`, async (manager, connection) => {
       const inbox = createInbox(this.#options.inboxPrefix)
@@ -86,7 +90,7 @@ export class RangeRead {
       try {
         const fits = { batch, max_bytes: this.#chunk.maxBytes }
         const found = await this.#pull(connection, { inbox, name, end }, fits)
-        // A record larger than the chunk comes only when no size is named.
+        // The server sends a record larger than the chunk only to a request without a size.
         if (found.length > 0) return found
         const one = await this.#pull(connection, { inbox: `${inbox}1`, name, end }, { batch: 1 })
         if (one.length > 0) return one
@@ -107,7 +111,7 @@ export class RangeRead {
     const found: MsgImpl[] = []
     const delivery = new Delivery()
     return new Promise((resolve, reject) => {
-      // What came of a request that ended early is as good, whatever ended it.
+      // Messages received before a request ended early are valid, whatever ended it.
       const settle = (error?: Error) => {
         cancel()
         subscription.unsubscribe()
@@ -133,7 +137,10 @@ export class RangeRead {
     })
   }
 
-  /** Shows what is certainly complete; where the next chunk begins. */
+  /**
+   * Shows the records up to the first hole that retention may have made; returns where the next
+   * chunk begins.
+   */
   #show(
     messages: readonly MsgImpl[],
     { start, end, first }: { start: number; end: number; first: number },
@@ -147,7 +154,8 @@ export class RangeRead {
     for (const message of messages) {
       delivery.read(message._msg.reply!)
       const { streamSequence } = delivery
-      // Retention may have passed this hole: the next chunk begins with it, and its caller sees by `first` what is gone.
+      // Retention may have made this hole. The next chunk begins with it, and `first` tells the
+      // caller what was lost.
       if (streamSequence > next && next < first && next > start) return next
       if (streamSequence >= end) return end
       view.set(message, delivery, partition, prefix)

@@ -27,12 +27,12 @@ import { RangeRead } from './range.ts'
 import { familySettings } from './stream-settings.ts'
 import { JetStreamTail } from './tail.ts'
 
-/** Clock, random source and connections are the system's, unless a test holds them. */
+/** The system's clock, random source and connections, unless a test provides others. */
 export type NatsContext = SourceContext & Partial<LinkContext>
 
 /**
- * NATS JetStream as a source. Nothing is connected until it is needed, so that this resolves with the servers away. Rejects with
- * `bad_request` when a file of the credentials can't be used.
+ * Opens NATS JetStream as a source. Connections open on first use, so this resolves even if the
+ * servers are down. Rejects with `bad_request` if a credential file can't be used.
  */
 export async function openNats(
   options: Pick<NatsOptions, 'servers'> & Partial<NatsOptions>,
@@ -52,7 +52,7 @@ export class NatsSource implements Source {
   readonly name: string
   readonly #options: NatsOptions
   readonly #context: SourceContext & LinkContext
-  /** For questions and ranges; writes and each tail have connections of their own. */
+  /** For requests and ranges; the publisher and each tail have separate connections. */
   readonly #api: JetStreamApi
   readonly #publisher: Publisher
   readonly #tails = new Set<JetStreamTail>()
@@ -85,7 +85,7 @@ export class NatsSource implements Source {
   async offsetAt(stream: StreamInfo, partition: number, timeMs: number): Promise<number> {
     const name = this.#layout(stream.name).stream(partition)
     const offset = await this.#api.sequenceAt(name, formatTime(Math.max(0, Math.ceil(timeMs)), 0))
-    // Asked behind it: the answer was of this family.
+    // Checked afterwards, to verify that the answer was about this family.
     await familyFacts(this.#api, this.#layout(stream.name), stream, partition)
     return offset
   }

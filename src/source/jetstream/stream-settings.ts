@@ -5,11 +5,11 @@ import type { StreamInfo } from '../source.ts'
 import type { JetStreamApi } from './api.ts'
 import type { Layout } from './layout.ts'
 
-/** Streams that are asked for at once. */
+/** Concurrent requests for settings of streams. */
 const asksAtOnce = 16
 const msOfNs = 1e-6
 
-/** What the server says of a family's streams. */
+/** Returns the settings of a family's streams, as the server reports them. */
 export async function familySettings(
   api: JetStreamApi,
   layout: Layout,
@@ -47,7 +47,10 @@ export async function familySettings(
 const infoOf = (api: JetStreamApi, name: string): Promise<JetStreamInfo> =>
   api.run(`stream ${name}`, (manager) => manager.streams.info(name))
 
-/** Tries one of each partition, as a gateway needs it, and drops it again. */
+/**
+ * Creates and drops one consumer for each partition, as a gateway would. Returns the first
+ * refusal.
+ */
 async function problemOfConsumers(api: JetStreamApi, layout: Layout, stream: StreamInfo): Promise<string | undefined> {
   for (let from = 0; from < stream.partitions; from += asksAtOnce) {
     const count = Math.min(asksAtOnce, stream.partitions - from)
@@ -58,7 +61,7 @@ async function problemOfConsumers(api: JetStreamApi, layout: Layout, stream: Str
   return undefined
 }
 
-/** Whom we ask, and what its clock says: each answer carries the server's time. */
+/** Returns the server's version and clock offset; each answer carries the server's time. */
 function serverOf(api: JetStreamApi, name: string, clock: Clock) {
   return api.run(`stream ${name}`, async (manager, connection) => {
     const asked = clock.nowUs() / 1000
@@ -72,14 +75,17 @@ function serverOf(api: JetStreamApi, name: string, clock: Clock) {
   })
 }
 
-/** The leader, where there is one, and the followers that keep up. A server without a cluster is its streams' only copy. */
+/**
+ * Counts the leader, if there is one, and the followers that keep up. A server without a cluster
+ * holds the only copy.
+ */
 function currentCopies({ cluster }: JetStreamInfo): number {
   if (cluster === undefined || cluster === null) return 1
   const followers = (cluster.replicas ?? []).filter(({ current, offline }) => current && offline !== true)
   return followers.length + (cluster.leader ? 1 : 0)
 }
 
-/** JetStream has 0 or -1 for "no limit". */
+/** Returns the lowest limit that is set; JetStream uses 0 or -1 for "no limit". */
 function least(limits: readonly number[]): number | undefined {
   const set = limits.filter((limit) => limit > 0)
   return set.length === 0 ? undefined : Math.min(...set)

@@ -12,21 +12,27 @@ import type { NatsOptions } from './options.ts'
 import { PartitionReader, type PartitionReaderOwner } from './partition-reader.ts'
 import { deniedText } from './problems.ts'
 
-/** How often consumers are looked after, ms. */
+/** Interval of the check of consumers, ms. */
 const beatMs = 200
-/** Heartbeats that may be missing before a consumer counts as gone. */
+/** Missing heartbeats after which a consumer counts as gone. */
 const silentBeats = 2.5
-/** How long a family must stay as it is before it counts as re-created or grown: its streams are made one by one, ms. */
+/**
+ * Time without a change before a family counts as re-created or grown, ms: its streams are created
+ * one by one.
+ */
 const settleMs = 200
-/** How often a stream that is missing is looked for, ms. */
+/** Interval of requests for a missing stream, ms. */
 const missingMs = 500
-/** How often readers to which nothing comes are looked after, ms, and how many of them at once. */
+/** Interval of looks at quiet readers, ms, and how many readers each look covers. */
 const quietLookMs = 1000
 const quietLooks = 32
-/** How long after a server said less of a log than was read of it it is asked again, ms. */
+/** Pause before asking again after the server reported a shorter log than was read, ms. */
 const confirmMs = 500
 
-/** Reads partitions of one family over a connection of its own: one reader a partition, one look at the family now and then. */
+/**
+ * Reads partitions of one family over a separate connection, with one reader for each partition
+ * and a periodic look at the family.
+ */
 export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
   readonly layout: Layout
   readonly api: JetStreamApi
@@ -35,31 +41,34 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
   closed = false
   #incarnation: string
   #partitions: number
-  /** One a partition that is read. */
+  /** One for each partition that is read. */
   #readers: readonly PartitionReader[] = []
   readonly #clock: LoopClock
   readonly #context: SourceContext
   readonly #health: TailHealth
-  /** When a reader that is not reading is opened again, monotonic ms; absent = it is being opened, or reads. */
+  /** When an idle reader opens again, monotonic ms; absent = opening or reading. */
   readonly #dueMs = new Map<PartitionReader, number>()
-  /** When a consumer last broke, monotonic ms: the next one is at once, the one after that not. */
+  /**
+   * When a reader's consumer last broke, monotonic ms. The first replacement is immediate; another
+   * soon after it is delayed.
+   */
   readonly #brokenMs = new WeakMap<PartitionReader, number>()
-  /** Why a reader that is to be read is not. */
+  /** The latest problem of each reader that can't read. */
   readonly #problems = new Map<PartitionReader, string>()
-  /** When a partition last came to be read, monotonic ms. */
+  /** When a partition last became readable, monotonic ms. */
   #readMs = Number.NEGATIVE_INFINITY
-  /** Who reads a backlog, and who waits to. */
+  /** The reader of a backlog, and those waiting for their turn. */
   #inTurn: PartitionReader | undefined
   readonly #waiting = new Set<PartitionReader>()
   readonly #pause: Pause
   #ending = false
   #gone = false
   #lookedAt = 0
-  /** The first reader that is looked after next, should it be quiet. */
+  /** Index of the reader at which the next look at quiet readers begins. */
   #quietFrom = 0
-  /** What the server did not let us do over this connection: some things for each partition. */
+  /** Texts of refused publishes on this connection; some name one partition's stream. */
   readonly #denied = new Set<string>()
-  /** Why the last look at the family failed; '' = it did not. */
+  /** Why the last look at the family failed; '' = it succeeded. */
   #lookProblem = ''
   #beatAtMs: number
   #cancelBeat: () => void
@@ -105,7 +114,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     const reader = this.#readers.find((each) => each.partition === partition)
     if (reader === undefined) return
     this.#forget(reader)
-    // Found again, all that is read then is expected.
+    // When a missing family is found again, all current readers become expected.
     if (!this.#gone) this.#health.read(partition)
   }
 
@@ -137,11 +146,11 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     await this.#watching
   }
 
-  // LinkHost
+  // LinkOwner
 
   up(_connection: NatsConnection): void {
     this.#forgetTurns()
-    // The permissions may be others by now.
+    // Permissions may have changed.
     for (const text of this.#denied) this.#health.warn(text, '')
     this.#denied.clear()
     for (const reader of this.#readers) this.#dueMs.set(reader, 0)
@@ -157,7 +166,10 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     }
   }
 
-  /** Of questions, whose askers are told too, and of flow control, without which a consumer stands still. */
+  /**
+   * Reports refused requests, which their callers see too, and refused flow control, without which
+   * a consumer stalls.
+   */
   denied(subject: string): void {
     const text = deniedText(subject)
     if (this.#denied.has(text)) return
@@ -166,7 +178,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     this.#health.warn(text, text)
   }
 
-  // ReaderHost
+  // PartitionReaderOwner
 
   awaits(reader: PartitionReader, why: string): void {
     if (reader.dropped) return
@@ -212,7 +224,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     reader.stop()
     this.endTurn(reader)
     if (why !== '') {
-      this.#context.log('info', `reading ${this.layout.stream(reader.partition)} anew: ${why}`)
+      this.#context.log('info', `reading ${this.layout.stream(reader.partition)} again: ${why}`)
       this.awaits(reader, why)
     }
     const now = this.#clock.monotonicMs()
@@ -232,7 +244,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
 
   doubtful(reader: PartitionReader): void {
     this.endTurn(reader)
-    this.awaits(reader, 'the server has less of it than was read')
+    this.awaits(reader, 'the server has fewer records than were read')
     this.#dueMs.set(reader, this.#clock.monotonicMs() + confirmMs)
   }
 
@@ -267,7 +279,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
       await reader.open(connection)
     } catch (error) {
       if (this.closed || reader.dropped) return
-      // A connection that ended meanwhile has told of it, and the next one has begun anew.
+      // The end of a connection is reported separately, and the next one has opened all readers.
       if (this.api.link.current !== connection) return
       reader.stop()
       this.endTurn(reader)
@@ -284,13 +296,13 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     this.#health.failed(reader.partition, nowMs, problem)
   }
 
-  /** Tells of readers that should have been read by now: whatever keeps them, and whether it says so or not. */
+  /** Reports readers that are late to become readable, with the reason if one is known. */
   #tellLate(nowMs: number): void {
     for (const reader of this.#readers) {
       if (this.#waiting.has(reader) || !this.#health.isLate(reader.partition, nowMs)) continue
       const stream = this.layout.stream(reader.partition)
       const known = this.api.trouble(stream) ?? (this.#lookProblem || this.#problems.get(reader))
-      // Where many begin at once, each waits for those before it.
+      // If many readers start at once, each waits for those before it.
       if (known === undefined && nowMs - this.#readMs < this.options.awayAfterMs) continue
       this.#health.failed(reader.partition, nowMs, known ?? `${stream}: the server has not answered yet`)
     }
@@ -299,7 +311,8 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
   #beat(): void {
     if (this.closed) return
     const now = this.#clock.monotonicMs()
-    // After a pause of this process nothing can have been heard: it counts from now.
+    // After a pause of this process, no heartbeat can have been received yet: silence counts from
+    // now.
     const stalled = now - this.#beatAtMs > 2 * beatMs
     this.#beatAtMs = now
     const { current, problem } = this.api.link
@@ -326,7 +339,8 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
         await this.#look()
         this.#looked('')
       } catch (error) {
-        // Away, which the readers tell; or set up in a way that can't be read.
+        // Either the server is away, which the readers report, or the streams are set up in an
+        // unreadable way.
         this.#looked((error as Error).message)
       }
     }
@@ -339,7 +353,10 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     if (problem !== '') this.#context.log('warn', `looking at stream ${this.layout.name} failed: ${problem}`)
   }
 
-  /** Those to which nothing comes, in turn: there may be nothing, or their consumers give nothing. */
+  /**
+   * Looks at quiet readers in turn: their streams may have no records, or their consumers deliver
+   * nothing.
+   */
   async #lookAtQuiet(): Promise<void> {
     const readers = this.api.link.current === undefined || this.#gone ? [] : this.#readers
     const quiet: PartitionReader[] = []
@@ -349,7 +366,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
       if (reader.isQuiet()) quiet.push(reader)
     }
     if (readers.length > 0) this.#quietFrom = (this.#quietFrom + looked) % readers.length
-    // What keeps the server from answering is told by the look at the family.
+    // The look at the family reports why the server does not answer.
     await Promise.all(quiet.map((reader) => reader.lookWhileQuiet().catch(() => {})))
     if (!this.closed) this.#cancelQuiet = this.#clock.after(quietLookMs, () => void this.#lookAtQuiet())
   }
@@ -367,7 +384,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     if (more !== undefined && !this.closed) await this.#grown()
   }
 
-  /** Partition after partition, so that each one's bounds are known though nothing is written to it. */
+  /** Looks at one partition after another, so that the bounds of idle partitions stay current. */
   async #lookAtOne(zero: StreamFacts): Promise<void> {
     if (this.#readers.length === 0) return
     this.#lookedAt = (this.#lookedAt + 1) % this.#readers.length
@@ -397,7 +414,7 @@ export class JetStreamTail implements Tail, LinkOwner, PartitionReaderOwner {
     this.#openDue()
   }
 
-  /** The family, when two looks in a row see the same. */
+  /** Returns the family if two looks, `settleMs` apart, agree. */
   async #settled(): Promise<StreamInfo | undefined> {
     const before = await describeFamily(this.api, this.layout)
     await new Pause(this.#clock).sleep(settleMs)

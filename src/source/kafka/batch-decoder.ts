@@ -21,73 +21,84 @@ const maxTimeAt = 35
 const producerIdAt = 43
 const recordCountAt = 57
 const headerBytes = 61
-/** The length counts from here; a cut-off header is no batch. */
+/** The batch length counts the bytes from here on. A cut-off header is not a batch. */
 const lengthBase = 12
 
 const logAppendTime = 0x08
 const transactional = 0x10
 const control = 0x20
 
-// An entry of format 0 or 1 (KIP-98 has the three beside one another): offset, length, CRC-32, format and attributes come first.
+// A message of format 0 or 1 (KIP-98 describes all three formats). Both formats begin with the
+// offset, the length, a CRC-32, the format and the attributes.
 const oldCrcAt = 12
-/** With a key and a value that are null. */
+/** Bytes of a message whose key and value are null. */
 const oldHeaderBytes = 26
 
-/** Records looked at in one step, by `turnWeight`: a megabyte of a compressed batch may hold a million, which take seconds. */
+/**
+ * Records examined in one step, weighted by `turnWeight`. A compressed batch of 1 MiB may hold a
+ * million records, which take seconds to read.
+ */
 const stepRecords = 2048
 
 /**
- * What stands at a place in an answer's record batches. `read`: shown as far as it was asked for. `part`: the batch has more,
- * the next step goes on with it. `damaged`: checksum or contents are wrong; `first` and `last` say what it held, as far as
- * can be told: no further than the log goes. `unsupported`: sound, and nothing that we read, up to `last`. `end`: nothing more, or a batch that the answer's size limit
- * cut off.
+ * Outcome of one step through the record batches of an answer.
+ * - `read`: the batch was delivered up to the requested end.
+ * - `part`: the batch has more records; the next step continues with it.
+ * - `damaged`: the checksum or the contents are wrong. `first` and `last` are the batch's offsets
+ *   as far as they are known, limited to the end of the log.
+ * - `unsupported`: the data up to `last` is intact, but in a format that Carillon does not read.
+ * - `end`: the answer has no more batches, or its size limit cut the next one off.
  */
 export type BatchOutcome = 'read' | 'part' | Unreadable | 'end'
 
 export type Unreadable = 'damaged' | 'unsupported'
 
-/** A partition's part of an answer. */
+/** The part of an answer for one partition. */
 export type Fetched = Pick<FetchedPartition, 'partition' | 'records' | 'aborted' | 'lastStableOffset'>
 
 /**
- * Reads the record batches of one partition's answer, batch by batch: checks each checksum, shows the records from `from`
- * on and below `to`, leaves out transactions' markers and what was aborted. Nothing in an answer makes it throw; what the
- * sink throws comes out, and the record that it threw at counts as shown.
+ * Reads the record batches of one partition's answer, batch by batch. Verifies each checksum,
+ * delivers the records from `from` on and below `to`, and leaves out transaction markers and
+ * aborted records. No input makes it throw. An error that the sink throws propagates, and its
+ * record counts as delivered.
  */
 export class BatchDecoder {
-  /** The batch that was looked at last: its offsets and leader epoch. */
+  /** Offsets and leader epoch of the last batch examined. */
   first = 0
   last = 0
   epoch = 0
-  /** Why it is damaged or unsupported, for people. */
+  /** Why the batch is damaged or unsupported, for people. */
   problem = ''
-  /** The offset after the last record shown or batch passed. */
+  /** The offset after the last record delivered or batch passed. */
   next = 0
-  /** Records shown, and records looked at, by `turnWeight`, since `begin`. */
+  /** Records delivered, and records examined (weighted by `turnWeight`), since `begin`. */
   shown = 0
   looked = 0
   readonly #maxBatchBytes: number
   readonly #view = new RecordView()
   readonly #parser = new RecordParser()
-  /** Producers that are inside of a transaction that was aborted. */
+  /** Ids of producers whose aborted transaction includes the current position. */
   readonly #aborted = new Set<number>()
-  /** Aborted transactions that begin further on, the last one first. */
+  /** Aborted transactions that begin further on, in descending order of offset. */
   #ahead: AbortedTransaction[] = []
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
   #to = 0
-  /** Where the log ends for who reads what is committed. */
+  /** The last stable offset: the end of the log for a read-committed reader. */
   #logEnd = 0
-  /** Epochs that the next batch may have: no leader writes an older one than the one before it. */
+  /** Bounds of the next batch's epoch: no leader writes an older one than the batch before. */
   #leastEpoch = unknownGeneration
   #mostEpoch = Number.POSITIVE_INFINITY
-  /** Of the batch whose records are being shown: where it is, how many are left, what their times count from. */
+  /**
+   * The open batch: its position in the answer, the number of records left, and the base of their
+   * times.
+   */
   #batchAt = 0
   #left = 0
-  /** `next` is where a batch of this answer ended: no other one has begun before it. */
+  /** Whether a batch of this answer ended at `next`: the following one can't start below it. */
   #isAtEnd = false
   #baseTimeMs = 0
-  /** −1 = its records have times of their own. */
+  /** The batch's log append time, ms. -1 = each record has its own time. */
   #appendTimeMs = -1
 
   constructor(maxBatchBytes: number) {
@@ -112,22 +123,26 @@ export class BatchDecoder {
   }
 
   /**
-   * After `begin`: the epoch of what lies below the position, and that of the leader which answered; `unknownGeneration` where that is not
-   * known. No checksum covers a batch's epoch. One out of these bounds is damaged, and that of the batch before it counts.
+   * Sets the bounds of the batches' epochs, after `begin`: the epoch of the record below the
+   * position, and that of the leader that answered; `unknownGeneration` = not known. No checksum
+   * covers a batch's epoch: one out of these bounds is damaged, and the previous batch's counts.
    */
   boundEpochs(before: number, leader: number): void {
     this.#leastEpoch = before
     this.#mostEpoch = leader === unknownGeneration ? Number.POSITIVE_INFINITY : leader
   }
 
-  /** Shows nothing more of this answer; may be called from within the sink. */
+  /** Delivers nothing more of this answer. The sink may call it. */
   stop(): void {
     this.#to = 0
     this.#at = this.#bytes.length
     this.#left = 0
   }
 
-  /** Reads the next batch, or some more of it. One that can't be read stays where it is: the caller begins with another answer. */
+  /**
+   * Reads the next batch, or the next part of it. Does not move past a batch that cannot be read:
+   * the caller begins with another answer.
+   */
   step(sink: { record(record: SourceRecord): void }): BatchOutcome {
     if (this.#left > 0) return this.#showSome(sink)
     const bytes = this.#bytes
@@ -148,7 +163,7 @@ export class BatchDecoder {
       this.last = this.#bounded(end, next + this.last - first)
       return 'damaged'
     }
-    // Before the records: a sink may stop us.
+    // Set before any record is delivered, because the sink may call `stop`.
     this.#at = end
     this.#batchAt = at
     const unreadable = this.#read(at, end)
@@ -175,7 +190,10 @@ export class BatchDecoder {
     return 'read'
   }
 
-  /** Where the entry of format 0 or 1 ends that is at this place; 0 = there is none. Its own checksum tells it from damage. */
+  /**
+   * Returns where the message of format 0 or 1 at `at` ends, or 0 if there is none. The message's
+   * own checksum distinguishes it from damage.
+   */
   #oldEnd(at: number): number {
     const bytes = this.#bytes
     if (at + oldHeaderBytes > bytes.length || bytes[at + magicAt]! > 1) return 0
@@ -184,7 +202,10 @@ export class BatchDecoder {
     return crc32(bytes.subarray(at + magicAt, end)) === bytes.readUInt32BE(at + oldCrcAt) ? end : 0
   }
 
-  /** All entries of old formats that follow one another, up to what lies behind them. Each is at the offset of its last record, which no checksum covers. */
+  /**
+   * Passes all consecutive messages of old formats. Each reports the offset of its last record,
+   * which no checksum covers; the batch that follows limits it.
+   */
   #passOld(at: number): 'read' | 'unsupported' {
     const bytes = this.#bytes
     this.problem = `unsupported message format v${bytes[at + magicAt]}`
@@ -211,13 +232,14 @@ export class BatchDecoder {
     const expected = bytes.readUInt32BE(at + crcAt)
     const got = crc32c(bytes.subarray(at + attributesAt, end))
     if (got !== expected) return this.#damaged(`expected checksum ${hex(expected)}, got ${hex(got)}`)
-    if (this.last < this.first) return this.#damaged('it ends before it begins')
+    if (this.last < this.first) return this.#damaged('its last offset is below its first')
     return true
   }
 
   /**
-   * What a batch with a wrong checksum says of itself counts only as far as the batch behind it agrees, or, where the answer ends with
-   * it, its own count of records: else all up to the head could pass for damaged.
+   * Limits the extent of a batch with a wrong checksum. Its header counts only if the following
+   * batch agrees, or, at the end of the answer, if its record count agrees. Otherwise a damaged
+   * header could mark everything up to the head as damaged.
    */
   #boundDamage(at: number, end: number): void {
     const { first, last } = this
@@ -227,9 +249,10 @@ export class BatchDecoder {
   }
 
   /**
-   * Whether a batch whose checksum is right has another place in the log than it says: no checksum covers its first offset. It goes on
-   * where the one before it ended, or behind a hole, below the one behind it and below the log's end. What lies below the position as a whole
-   * leads up to it.
+   * Whether a batch with a correct checksum reports a wrong position, since no checksum covers
+   * its first offset. A batch continues where the previous one ended, or after a hole, and ends
+   * below the following batch and below the end of the log. A batch that is wholly below the
+   * position is sound if it leads up to the position.
    */
   #isMisplaced(end: number): boolean {
     const { first, last, next } = this
@@ -238,26 +261,32 @@ export class BatchDecoder {
     const isMissed = next < this.#logEnd && (following === undefined || following > next)
     const isBelow = last < next ? isMissed : first < next && this.#isAtEnd
     if (!isBeyond && !isBelow) return false
-    const where = isBeyond ? 'beyond what lies behind it' : 'below what lies before it'
+    const where = isBeyond ? 'beyond the offset of what follows it' : 'below the end of what precedes it'
     this.#damaged(`its first offset, ${first}, is ${where}`)
     return true
   }
 
-  /** The offset that the batch or entry at `end` says; undefined where the answer ends. */
+  /** Returns the offset in the header at `end`, or undefined at the end of the answer. */
   #following(end: number): number | undefined {
     return end + lengthBase <= this.#bytes.length ? readInt64(this.#bytes, end) : undefined
   }
 
-  /** How far goes what can't be read, which ends at `end`: up to `last`, if what lies behind it agrees. */
+  /**
+   * Returns the last offset of unreadable data that ends at byte `end`: `last`, if the following
+   * batch agrees.
+   */
   #bounded(end: number, last: number): number {
     const { next } = this
     const following = this.#following(end)
     const isAgreed = last >= next && (following === undefined || last < following)
-    const told = isAgreed ? last : (following ?? next + 1) - 1
-    return Math.max(next, Math.min(told, this.#logEnd - 1))
+    const bounded = isAgreed ? last : (following ?? next + 1) - 1
+    return Math.max(next, Math.min(bounded, this.#logEnd - 1))
   }
 
-  /** Opens the batch, and says why it can't be; its records are then to be shown, if any are. */
+  /**
+   * Opens the batch for delivery, if it has any records to deliver. Returns the reason if it
+   * cannot be read.
+   */
   #read(at: number, end: number): Unreadable | undefined {
     const bytes = this.#bytes
     const attributes = bytes.readInt16BE(at + attributesAt)
@@ -266,7 +295,8 @@ export class BatchDecoder {
       this.#aborted.add(this.#ahead.pop()!.producerId)
     }
     if ((attributes & control) !== 0) {
-      // Whichever marker it is, its producer's transaction ends here: compaction empties it and leaves the batch.
+      // Commit or abort, the marker ends the producer's transaction. Compaction may have emptied
+      // its batch and kept only the header, so the kind of marker is not read.
       this.#aborted.delete(producerId)
       return undefined
     }
@@ -277,7 +307,8 @@ export class BatchDecoder {
       this.#damaged(`a batch of ${count} records`)
       return 'damaged'
     }
-    // Compaction leaves such a batch of a producer's last records, whatever its codec says.
+    // Compaction keeps the last batch of a producer even when it is empty; its codec does not
+    // matter.
     if (count === 0) return undefined
     const unreadable = this.#open(at, end, attributes & 7)
     if (unreadable !== undefined) return unreadable
@@ -288,7 +319,7 @@ export class BatchDecoder {
     return undefined
   }
 
-  /** Points the parser at the batch's records, decompressed. */
+  /** Points the parser at the decompressed records of the batch. */
   #open(at: number, end: number, kind: number): Unreadable | undefined {
     if (kind === codec.none) {
       this.#view.buffer = this.#bytes
@@ -306,18 +337,18 @@ export class BatchDecoder {
     }
   }
 
-  /** Shows records of the batch that is open; false when one of them is damaged. */
+  /** Delivers records of the open batch. Returns false if one of them is damaged. */
   #show(sink: { record(record: SourceRecord): void }): boolean {
     const view = this.#view
     const { first, last } = this
     const until = this.looked + stepRecords
     while (this.#left > 0 && this.looked < until) {
-      // Before the sink is called, which may throw: the record counts as shown.
+      // Counted before the sink is called: if the sink throws, the record counts as delivered.
       this.#left--
       if (!this.#parse()) return false
       this.looked += turnWeight(view)
       const offset = first + view.offset
-      if (offset < first || offset > last) return this.#damaged(`offset ${offset} is outside of [${first}, ${last}]`)
+      if (offset < first || offset > last) return this.#damaged(`offset ${offset} is outside [${first}, ${last}]`)
       if (offset < this.next) continue
       if (offset >= this.#to) {
         this.#left = 0

@@ -2,14 +2,14 @@ import { crc32c } from '@node-rs/crc32'
 import type { OutRecord } from '../source.ts'
 import { ByteWriter } from './encoding.ts'
 
-/** Who writes, by which the broker knows a repeated batch (KIP-98). */
+/** Identity of the producer, by which the broker recognizes a repeated batch (KIP-98). */
 export interface BatchIdentity {
   readonly producerId: number
   readonly producerEpoch: number
   readonly firstSequence: number
 }
 
-/** Nobody in particular: a repeated batch is written twice. */
+/** No identity: the broker writes a repeated batch twice. */
 export const nobody: BatchIdentity = { producerId: -1, producerEpoch: -1, firstSequence: -1 }
 
 // A record batch of format 2 (https://kafka.apache.org/documentation/#recordbatch), byte offsets.
@@ -17,13 +17,13 @@ const headerBytes = 61
 const lengthAt = 8
 const crcAt = 17
 const attributesAt = 21
-/** The length counts from here. */
+/** The batch length counts the bytes from here on. */
 const lengthBase = 12
 const magic = 2
 
 /**
- * Records as one uncompressed batch, all at `timeMs`. In one pass over one buffer: kafkajs's encoder, which makes a Buffer of each
- * field, takes ten times as long.
+ * Encodes records as one uncompressed batch, all with the time `timeMs`. Makes one pass over one
+ * buffer. kafkajs's encoder makes a Buffer for each field and takes ten times as long.
  */
 export function encodeBatch(records: readonly OutRecord[], timeMs: number, identity: BatchIdentity): Buffer {
   const sizes = records.map(recordBytes)
@@ -48,9 +48,11 @@ export function encodeBatch(records: readonly OutRecord[], timeMs: number, ident
   return batch
 }
 
-/** Without its length and its offset's difference to the batch's, which depends on its place. */
+/**
+ * Bytes of a record without its length and its offset delta, which depends on the record's place.
+ */
 function recordBytes({ key, value, headers }: OutRecord): number {
-  // Attributes and the time's difference are a byte each, both 0.
+  // The attributes and the time delta are one byte each, both 0.
   let bytes = 2 + fieldBytes(key) + fieldBytes(value)
   let count = 0
   for (const name in headers) {
@@ -85,12 +87,12 @@ function fieldBytes(bytes: Uint8Array | null): number {
   return bytes === null ? 1 : varintBytes(bytes.length) + bytes.length
 }
 
-/** Kafka's are zigzag: −1 is 1. */
+/** Kafka's varints are zigzag: -1 is encoded as 1. */
 function varint(writer: ByteWriter, value: number): void {
   writer.uvarint(value < 0 ? 1 : value * 2)
 }
 
-/** Of a length. */
+/** Bytes of a non-negative value as a zigzag varint. */
 function varintBytes(value: number): number {
   let bytes = 1
   for (let rest = value * 2; rest > 127; rest = Math.floor(rest / 128)) bytes++

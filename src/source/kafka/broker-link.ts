@@ -8,9 +8,9 @@ import { KafkaAnswerError } from './protocol-errors.ts'
 import { QuotaPause } from './quota-pause.ts'
 import type { KafkaRequest } from './request.ts'
 
-/** A broker that can't be reached or doesn't answer; the link to it is gone. */
+/** The broker cannot be reached or does not answer. Its link has ended. */
 export class BrokerAwayError extends Error {
-  /** Without the address. */
+  /** The message without the address. */
   readonly problem: string
 
   constructor(address: string, problem: string, cause?: unknown) {
@@ -20,27 +20,33 @@ export class BrokerAwayError extends Error {
   }
 }
 
-/** A quota is used up, and the broker reads nothing for longer than the caller waits. The link stays. */
+/**
+ * A quota is exceeded, and the broker pauses for longer than the caller waits. The link stays
+ * open.
+ */
 export class BrokerPausedError extends BrokerAwayError {
   constructor(address: string, clientId: string, ms: number) {
-    super(address, `it holds client id "${clientId}" back, whose quota is used up, for ${Math.ceil(ms / 1000)} s more`)
+    super(address, `it holds client id "${clientId}" back for another ${Math.ceil(ms / 1000)} s: its quota is used up`)
     this.name = 'BrokerPausedError'
   }
 }
 
-/** A timer that fires this much late tells of a stuck event loop, ms. */
+/** A timer that fires at least this late shows a blocked event loop, ms. */
 const lateMs = 50
 
-/** The longest pause that is waited for, ms: what a broker asks for follows from its quota's window, of 11 s by default. */
+/**
+ * The longest pause to wait for, ms. A broker derives the pause from its quota window, which is
+ * 11 s by default.
+ */
 const maxPauseMs = 60_000
 
-/** How long an answer may take, and the end of a pause before that, ms. */
+/** Time limits of an answer, and of the quota pause before it, ms. */
 interface Patience {
   readonly timeoutMs: number
   readonly patienceMs: number
 }
 
-/** A connection of the link: one for questions, and one for fetches, which wait. */
+/** A connection of the link: one for short requests, one for fetches, which the broker holds. */
 type Which = 0 | 1
 const control = 0
 const fetches = 1
@@ -52,23 +58,27 @@ const neededVersions = [
 ] as const
 
 /**
- * The two connections to one broker. Any failure but an error that the broker itself answered ends the link: whoever needs
- * the broker opens another. kafkajs would reconnect by itself, but opens two sockets when two requests do so at once.
+ * The two connections to one broker. Every failure except a Kafka error code in an answer ends
+ * the link; the caller then opens another one. kafkajs could reconnect by itself, but opens two
+ * sockets when two requests do so at the same time.
  */
 export class BrokerLink {
   readonly address: string
-  /** Of all links to this broker, one after the other. */
+  /** Shared by all successive links to this broker. */
   readonly fetchSize: FetchSize
   readonly #connector: BrokerConnector
   readonly #broker: RawBroker
   readonly #use: BrokerUse
   #stage: Stage = 'opening'
   #fetchConnected: Promise<unknown> | undefined
-  /** Of each connection. */
+  /** One for each connection. */
   readonly #pauses: readonly [QuotaPause, QuotaPause]
   #dropped: Error | undefined
 
-  /** Resolves when the broker is connected, authenticated and known to speak what we need. */
+  /**
+   * Resolves when the broker is connected and authenticated, and supports the versions that
+   * Carillon needs.
+   */
   static async open(
     connector: BrokerConnector,
     address: string,
@@ -90,7 +100,7 @@ export class BrokerLink {
       if (has >= version) continue
       const error = new BrokerAwayError(
         address,
-        `needs Kafka 3.1 or newer: it speaks ${apiName} v${has}, not v${version}`,
+        `Carillon needs Kafka 3.1 or newer: the broker supports ${apiName} up to v${has}, not v${version}`,
       )
       link.drop(error)
       throw error
@@ -116,8 +126,8 @@ export class BrokerLink {
   }
 
   /**
-   * Sends a short question on the connection that no fetch holds up. Waits for the end of a pause before it, for `patienceMs` at most: else
-   * it rejects with a BrokerPausedError.
+   * Sends a short request on the connection without fetches. First waits up to `patienceMs` for
+   * the end of a quota pause; rejects with a BrokerPausedError if the pause is longer.
    */
   async ask<T>(request: KafkaRequest<T>, timeoutMs: number, patienceMs = this.#askTimeoutMs): Promise<T> {
     await this.#paused(control, Math.max(0, patienceMs))
@@ -129,12 +139,12 @@ export class BrokerLink {
     )
   }
 
-  /** Resolves once no pause holds fetches back. */
+  /** Resolves once no quota pause applies to fetches. */
   async unpaused(): Promise<void> {
     await this.#paused(fetches, Number.POSITIVE_INFINITY)
   }
 
-  /** Sends a fetch, behind all of a pause: the broker answers them one after the other. */
+  /** Sends a fetch after the end of every quota pause. The broker answers fetches in order. */
   async fetch<T>(request: KafkaRequest<T>, timeoutMs: number): Promise<T> {
     await this.unpaused()
     const connection = this.#connection(fetches)
@@ -149,7 +159,7 @@ export class BrokerLink {
     return this.#within(request.apiName, patience, fetches, this.#send(fetches, request))
   }
 
-  /** Ends both connections at once; what is under way is rejected with `error`. */
+  /** Ends both connections immediately. Requests in progress reject with `error`. */
   drop(error: Error): void {
     if (this.#dropped !== undefined) return
     this.#dropped = error
@@ -174,25 +184,28 @@ export class BrokerLink {
     return this.#broker.connectionPool.pool[which]
   }
 
-  /** The broker asks for a pause. */
+  /** Notes the pause that the broker asked for. */
   #throttled(which: Which, ms: number): void {
     if (ms <= 0) return
     this.#pauses[which].begin(ms)
-    // No longer is it waited for.
+    // Reports at most as long as the link waits.
     this.#connector.throttled(this.#use, this.address, Math.min(ms, maxPauseMs))
   }
 
-  /** Resolves at the end of the pause. One that is longer than any should be ends the link: another connection may be read. */
+  /**
+   * Resolves at the end of the pause. A pause longer than `maxPauseMs` ends the link, because the
+   * broker may read from a new connection.
+   */
   async #paused(which: Which, patienceMs: number): Promise<void> {
     const pause = this.#pauses[which]
     if (pause.leftMs > patienceMs) throw this.#pausedError(which)
     const { clock } = this.#connector
     const latestMs = clock.monotonicMs() + maxPauseMs
-    // Another one that shares the connection may be told of the next pause meanwhile.
+    // Another caller on the same connection may receive the next pause in the meantime.
     while (pause.leftMs > 0 && this.#dropped === undefined && clock.monotonicMs() < latestMs) {
       await pause.wait(Math.min(pause.leftMs, latestMs - clock.monotonicMs()))
     }
-    // Its connections must not be opened again: nobody would close them.
+    // A dropped link must not reopen its connections: nothing would close them.
     if (this.#dropped !== undefined) throw this.#dropped
     if (pause.leftMs <= 0) return
     const error = this.#pausedError(which)
@@ -218,11 +231,12 @@ export class BrokerLink {
     })
   }
 
-  /** What the broker's refusal of our mechanism leaves open: which it takes. */
+  /** Adds the mechanisms that the broker offers to its refusal of ours. */
   async #nameMechanisms(error: Error & { code?: unknown }): Promise<never> {
     const { mechanism } = this.#connector.options.sasl
     if (error.code !== saslCode.unsupportedMechanism || mechanism === undefined) throw error
-    // It has closed the first connection; a handshake may begin the second.
+    // The broker has closed the first connection. A handshake on the second one asks for the
+    // mechanisms.
     await this.#connection(fetches).connect()
     const offered = await this.#send(fetches, mechanismsRequest(mechanism))
     throw new BrokerAwayError(this.address, mechanismProblem(mechanism, offered), error)
@@ -239,8 +253,9 @@ export class BrokerLink {
   }
 
   /**
-   * What the broker does not answer in time ends the link. The time counts anew from the end of a pause that another answer brought upon the
-   * connection meanwhile; where that is too long for who waits, the link stays.
+   * Ends the link if the broker does not answer in time. If another answer on the connection
+   * begins a quota pause in the meantime, the time counts again from the end of the pause. If
+   * that is longer than the caller waits, the call rejects and the link stays open.
    */
   #within<T>(what: string, { timeoutMs, patienceMs }: Patience, which: Which, work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -259,7 +274,8 @@ export class BrokerLink {
           deadline = pause.untilMs + timeoutMs
           cancel = clock.after(deadline - now, due)
         } else if (now - deadline < lateMs) expired()
-        // When this process itself was stuck, the answer may be there, unread: sockets are polled before the next timer.
+        // If this process was blocked, the answer may have arrived unread: Node polls sockets
+        // before the next timer.
         else cancel = clock.after(lateMs, expired)
       }
       let cancel = clock.after(timeoutMs, due)
@@ -279,7 +295,7 @@ export class BrokerLink {
   }
 }
 
-/** A connection that can't even be tried. */
+/** Throws the error of a connection that could not even be attempted. */
 const away = (address: string) => (error: Error) => {
   throw error instanceof BrokerAwayError ? error : new BrokerAwayError(address, error.message, error)
 }

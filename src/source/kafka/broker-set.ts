@@ -5,24 +5,24 @@ import { FetchSize } from './fetch-size.ts'
 import { type HeardMetadata, metadataRequest, noNode } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
-/** What says that nobody is reached at an address, as Node, kafkajs and we put it. */
+/** Messages of Node, kafkajs and Carillon that mean an address is unreachable. */
 const unreachable =
   /\bE(?:CONNREFUSED|NOTFOUND|AI_AGAIN|HOSTUNREACH|NETUNREACH|TIMEDOUT)\b|Connection timeout|no answer to a connection/
 
-/** The brokers of a cluster as they become known, and one link to each that is in use. */
+/** The known brokers of a cluster, and one link to each broker in use. */
 export class BrokerSet {
   readonly #options: KafkaOptions
   readonly #connector: BrokerConnector
   readonly #use: BrokerUse
   /** By node id, as of the last metadata. */
   readonly #addresses = new Map<number, string>()
-  /** By address: two that need the same broker share one link, also while it opens. */
+  /** By address. Callers that need the same broker share one link, even while it opens. */
   readonly #links = new Map<string, Promise<BrokerLink>>()
   /** Addresses whose link is open, for `metadata` to prefer. */
   readonly #open = new Map<string, BrokerLink>()
   /** By address. */
   readonly #fetchSizes = new Map<string, FetchSize>()
-  /** Addresses that were connected to once. */
+  /** Addresses that were reached at least once. */
   readonly #reached = new Set<string>()
   #turn = 0
   #closed = false
@@ -33,19 +33,22 @@ export class BrokerSet {
     this.#connector = connector
   }
 
-  /** The link to a node that metadata named. */
+  /** Returns the link to a node from the metadata. */
   link(nodeId: number): Promise<BrokerLink> {
     const address = this.#addresses.get(nodeId)
     if (address === undefined) return Promise.reject(new BrokerAwayError(`${nodeId}`, 'not in the metadata'))
     return this.#linkTo(address)
   }
 
-  /** Any broker that answers, those with an open link first. */
+  /** Returns the link to any broker that answers. Tries open links first. */
   async any(): Promise<BrokerLink> {
     return this.#firstOf(this.#candidates([]), (link) => Promise.resolve(link))
   }
 
-  /** Asks the brokers one after the other until one answers; nodes to `avoid`, which seem frozen or behind, come last. */
+  /**
+   * Asks the brokers in turn until one answers. Nodes in `avoid`, which seem frozen or outdated,
+   * come last.
+   */
   async metadata(topic: string, avoid: readonly number[] = []): Promise<HeardMetadata> {
     const { requestTimeoutMs } = this.#options
     return this.#firstOf(this.#candidates(avoid), async (link) => {
@@ -120,12 +123,15 @@ export class BrokerSet {
     return opening
   }
 
-  /** An address that only the cluster names, and that never answered: it may be one that others reach. */
+  /**
+   * Adds a hint to the error of an address that only the metadata contains and that was never
+   * reached: perhaps only other hosts can reach it.
+   */
   #unreached(address: string, error: unknown): never {
-    const isTold = this.#options.brokers.includes(address) || this.#reached.has(address)
-    if (isTold || !(error instanceof BrokerAwayError) || !unreachable.test(error.problem)) throw error
+    const isTrusted = this.#options.brokers.includes(address) || this.#reached.has(address)
+    if (isTrusted || !(error instanceof BrokerAwayError) || !unreachable.test(error.problem)) throw error
     const hint =
-      'the cluster names this address by advertised.listeners: is the broker down, or is it an address that this host cannot reach?'
+      'the cluster advertises this address (advertised.listeners): is the broker down, or can this host not reach the address?'
     throw new BrokerAwayError(address, `${error.problem}; ${hint}`, error)
   }
 
@@ -140,7 +146,10 @@ export class BrokerSet {
   }
 }
 
-/** `problems`: the addresses of each. The order is one of its own: brokers are asked in turns, and the same news must read the same. */
+/**
+ * `problems` maps each problem to its addresses. Sorts them: brokers are asked in varying order,
+ * and the same situation must produce the same message.
+ */
 function noneUsable(problems: ReadonlyMap<string, readonly string[]>): BrokerAwayError {
   const sorted = [...problems].map(([problem, addresses]) => [addresses.toSorted().join(', '), problem] as const).sort()
   const [[addresses, problem] = ['', 'there is none'], ...others] = sorted

@@ -5,12 +5,14 @@ import { uncompressSync } from 'snappy'
 /** Bits 0–2 of a batch's attributes. */
 export const codec = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
 
-/** A batch that is sound, and none that we decompress. */
+/** An intact batch that Carillon does not decompress. */
 export class Unsupported extends Error {}
 
 /**
- * The records of a compressed batch. Throws an `Unsupported` where they would take more than `maxBytes` (a batch of a megabyte can claim
- * gigabytes, and none of these decoders may be asked to find out) or by another codec; other errors say that they are damaged.
+ * Decompresses the records of a batch. Throws `Unsupported` if they would take more than
+ * `maxBytes`, or if the codec is unknown. A batch of 1 MiB can claim gigabytes (decompression
+ * bomb), so the size is checked before or during decompression. Any other error means that the
+ * batch is damaged.
  */
 export function decompress(kind: number, bytes: Buffer, maxBytes: number): Buffer {
   switch (kind) {
@@ -31,7 +33,7 @@ function tooLarge(maxBytes: number): Unsupported {
   return new Unsupported(`it decompresses to more than ${maxBytes} bytes`)
 }
 
-/** With zlib's own word for what takes too much. */
+/** Turns zlib's error about the output limit into `Unsupported`. */
 function within<T>(maxBytes: number, decompressed: () => T): T {
   try {
     return decompressed()
@@ -40,12 +42,12 @@ function within<T>(maxBytes: number, decompressed: () => T): T {
   }
 }
 
-/** `blocks`, of `bytes` in all, as one. */
+/** Joins `blocks`, which have a total of `bytes`. */
 function joined(blocks: readonly Buffer[], bytes: number): Buffer {
   return blocks.length === 1 ? blocks[0]! : Buffer.concat(blocks, bytes)
 }
 
-// Snappy: Java frames blocks as its xerial library does, others send one raw block.
+// Snappy: Java clients frame blocks in the xerial format, other clients send one raw block.
 
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
 const xerialHeaderBytes = 16
@@ -54,7 +56,7 @@ function isXerial(bytes: Buffer, at = 0): boolean {
   return bytes.length >= at + xerialHeaderBytes && xerialMagic.equals(bytes.subarray(at, at + xerialMagic.length))
 }
 
-/** Streams of this form may follow one another, each with its header. */
+/** Several xerial streams may follow one another, each with its header. */
 function decompressXerial(bytes: Buffer, maxBytes: number): Buffer {
   const blocks: Buffer[] = []
   let total = 0
@@ -65,7 +67,7 @@ function decompressXerial(bytes: Buffer, maxBytes: number): Buffer {
     }
     const length = bytes.readInt32BE(at)
     at += 4
-    if (length <= 0 || at + length > bytes.length) throw new RangeError('a snappy block ends outside of its batch')
+    if (length <= 0 || at + length > bytes.length) throw new RangeError('a snappy block ends outside its batch')
     const block = decompressSnappy(bytes, at, at + length, maxBytes - total)
     total += block.length
     blocks.push(block)
@@ -90,17 +92,21 @@ function snappyLength(bytes: Buffer, start: number, end: number): number {
   throw new RangeError('a snappy block without its length')
 }
 
-// LZ4 and zstd: frames one after the other, as streaming compressors write them where they are flushed or closed in between. Both know
-// the same frames without data (RFC 8878, section 3.1.2), and both decoders stop behind the first frame.
+// LZ4 and zstd: consecutive frames, as streaming compressors write them when they are flushed or
+// reopened. Both formats share the skippable frames of RFC 8878, section 3.1.2, and both decoders
+// stop after the first frame.
 
 const skippableMagic = 0x184d2a50
 const skippableHeaderBytes = 8
-/** A frame without data costs some 30 µs, and a batch of a megabyte has room for 100,000. */
+/**
+ * Limits the time that a batch of empty frames can take: a frame without data costs about 30 µs,
+ * and a batch of 1 MiB has room for 100,000.
+ */
 const maxFrames = 1024
 
 interface Frame {
   readonly records: Buffer
-  /** What it took of the input. */
+  /** Bytes of the input that the frame took. */
   readonly bytes: number
 }
 
@@ -124,20 +130,23 @@ function decompressFrames(
   return joined(blocks, total)
 }
 
-/** Of the frame without data at this place; 0 = there is none. */
+/** Returns the bytes of the skippable frame at `at`, or 0 if there is none. */
 function skippableBytes(bytes: Buffer, at: number): number {
   if (at + skippableHeaderBytes > bytes.length || (bytes.readUInt32LE(at) & 0xfffffff0) !== skippableMagic) return 0
   return skippableHeaderBytes + bytes.readUInt32LE(at + 4)
 }
 
-/** With `info` zlib's synchronous functions tell how much they took, which their typings leave out. */
+/**
+ * With `info`, zlib's synchronous functions also return how many input bytes they read. Its
+ * typings leave that out.
+ */
 const zstdInfo = zstdDecompressSync as unknown as (
   bytes: Buffer,
   options: ZstdOptions & { readonly info: true },
 ) => { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
 
 function decompressZstd(bytes: Buffer, maxBytes: number): Frame {
-  // zlib takes no limit of 0, and a frame may be empty.
+  // zlib rejects a limit of 0, and a frame may be empty.
   const options = { info: true, maxOutputLength: Math.max(1, maxBytes) } as const
   const { buffer, engine } = within(maxBytes, () => zstdInfo(bytes, options))
   return { records: buffer, bytes: engine.bytesWritten }
@@ -156,7 +165,10 @@ function decompressLz4(bytes: Buffer, maxBytes: number): Frame {
   return { records: decompressFrameSync(bytes.subarray(0, end)), bytes: end }
 }
 
-/** Where the frame ends, and what its blocks can decompress to at most: all but its last are full as a rule, so this is close. */
+/**
+ * Returns where the frame ends, and the upper bound of its decompressed size. The bound is close,
+ * because all blocks but the last are usually full.
+ */
 function lz4Extent(bytes: Buffer): { readonly end: number; readonly bound: number } {
   if (bytes.length < 7 || bytes.readUInt32LE(0) !== lz4Magic) throw new RangeError('expected an LZ4 frame')
   const flags = bytes[4]!

@@ -1,16 +1,25 @@
 import { printable } from '../../base/printable.ts'
 import type { SecurityOptions } from './security.ts'
 
-/** Where a connection failed: before the broker was ready for requests, at the first of them, or later. */
+/**
+ * When a connection failed: before the broker was ready for requests, at the first request, or
+ * later.
+ */
 export type Stage = 'opening' | 'first request' | 'later'
 
-/** kafkajs's errors, and Node's that it repeats: `code` is Node's name or the protocol's number. */
+/**
+ * An error of kafkajs, or of Node as kafkajs repeats it. `code` is Node's name or the protocol's
+ * number.
+ */
 type Failure = Error & { readonly code?: unknown }
 
 /** The protocol's error codes of SASL (https://kafka.apache.org/protocol#protocol_error_codes). */
 export const saslCode = { unsupportedMechanism: 33, illegalState: 34, authenticationFailed: 58 } as const
 
-/** For people: what is wrong with the connection, and which option is about it. Never has credentials in it. */
+/**
+ * Explains what is wrong with the connection and which option it concerns, for people. Never
+ * includes credentials.
+ */
 export function connectionProblem(error: Failure, stage: Stage, { tls, sasl }: SecurityOptions): string {
   const text = error.message.replace(/^Connection error: /, '').trim()
   if (tls.enabled) {
@@ -18,27 +27,29 @@ export function connectionProblem(error: Failure, stage: Stage, { tls, sasl }: S
     if (problem !== undefined) return problem
   }
   if (error.code === saslCode.illegalState) {
-    return 'it takes no SASL on this port: leave kafka.sasl out, or use the port of its SASL listener'
+    return 'it does not accept SASL on this port: unset kafka.sasl, or use the port of its SASL listener'
   }
   if (error.name === 'KafkaJSSASLAuthenticationError') return saslProblem(text, sasl)
   if (!closed.test(text)) return text === '' ? String(error.code) : text
   if (stage === 'opening' && !tls.enabled) {
-    return 'it closed the connection without an answer: is this port for TLS (kafka.tls.enabled), or no Kafka at all?'
+    return 'it closed the connection without an answer: is this port for TLS (kafka.tls.enabled), or not a Kafka broker?'
   }
   if (stage === 'first request' && sasl.mechanism === undefined) {
-    return 'it closed the connection at the first request: does this port ask for a password (kafka.sasl)?'
+    return 'it closed the connection at the first request: does this port require a password (kafka.sasl)?'
   }
   return 'it closed the connection'
 }
 
-/** Whether the broker knows us and says no: trying again soon may lock the account. */
+/** Whether the broker rejected our credentials: trying again soon may lock the account. */
 export function isRefusal(error: Failure): boolean {
   return error.name === 'KafkaJSSASLAuthenticationError' && !closed.test(error.message)
 }
 
 const closed = /closed connection|connection closed/i
 
-/** What Node says of certificates that lead to no authority it was given (X509_verify_cert_error_string). */
+/**
+ * Node's codes of certificates that lead to no trusted authority (X509_verify_cert_error_string).
+ */
 const untrusted = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
   'UNABLE_TO_GET_ISSUER_CERT',
@@ -49,24 +60,27 @@ const untrusted = new Set([
   'CERT_UNTRUSTED',
 ])
 
-/** RFC 8446, section 6.2: bad_certificate to certificate_unknown, unknown_ca, access_denied, certificate_required. */
+/**
+ * TLS alerts about certificates (RFC 8446, section 6.2): bad_certificate to certificate_unknown,
+ * unknown_ca, access_denied, certificate_required.
+ */
 const certificateAlerts = new Set([42, 43, 44, 45, 46, 48, 49, 116])
 
 function handshakeProblem(code: string, text: string, tls: SecurityOptions['tls']): string | undefined {
   if (untrusted.has(code)) {
     const { caFile } = tls
     if (caFile === undefined) {
-      return `no authority that this system trusts signed its certificate (${text}): name its authority's PEM file in kafka.tls.caFile`
+      return `no authority that this system trusts signed its certificate (${text}): set kafka.tls.caFile to its authority's PEM file`
     }
     return `no authority in kafka.tls.caFile ${caFile} signed its certificate (${text})`
   }
   if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired: the broker needs a new one'
-  if (code === 'CERT_NOT_YET_VALID') return "its certificate is not valid yet: look at this host's clock"
+  if (code === 'CERT_NOT_YET_VALID') return "its certificate is not valid yet: check this host's clock"
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return text
   const alert = /tls(?:v1)?\d* alert ([a-z ]+).*SSL alert number (\d+)/s.exec(text)
   if (alert !== null) return alertProblem(alert[1]!.trim(), Number(alert[2]), tls)
   if (/wrong version number|before secure TLS connection|packet length too long|record layer failure/i.test(text)) {
-    return 'it speaks no TLS on this port: leave kafka.tls.enabled out, or use the port of its TLS listener'
+    return 'it does not use TLS on this port: unset kafka.tls.enabled, or use the port of its TLS listener'
   }
   return undefined
 }
@@ -77,45 +91,49 @@ function alertProblem(name: string, number: number, { certFile }: SecurityOption
   if (certFile === undefined) {
     return `it asks for a client certificate (${said}): set kafka.tls.certFile and kafka.tls.keyFile`
   }
-  return `it refused the client certificate in ${certFile} (${said}): it has expired, or an authority that the broker does not trust signed it`
+  return `it refused the client certificate in ${certFile} (${said}): it has expired, or the broker does not trust the authority that signed it`
 }
 
 function saslProblem(text: string, { mechanism, username, passwordFile }: SecurityOptions['sasl']): string {
   const how = `user "${username}" by ${mechanism?.toUpperCase()}`
-  if (closed.test(text)) return `it closed the connection while it authenticated ${how}`
+  if (closed.test(text)) return `it closed the connection while authenticating ${how}`
   // kafkajs puts "SASL PLAIN authentication failed: " before what the broker said.
   const said = printable(text.slice(text.indexOf('failed: ') + 'failed: '.length).slice(0, 300))
   return `it refused ${how}: wrong name (kafka.sasl.username) or password (kafka.sasl.passwordFile ${passwordFile}); it said: ${said}`
 }
 
-/** For people: a mechanism that the broker does not offer. */
+/** Explains that the broker does not offer a mechanism, for people. */
 export function mechanismProblem(mechanism: string, offered: readonly string[]): string {
   const list = offered.length === 0 ? '' : `: it offers ${offered.map(printable).join(', ')}`
-  return `it does not take ${mechanism.toUpperCase()} (kafka.sasl.mechanism) on this port${list}`
+  return `it does not accept ${mechanism.toUpperCase()} (kafka.sasl.mechanism) on this port${list}`
 }
 
-/** For people: a certificate for other names than the one that was connected to. */
+/** Explains that a certificate is for other names than the requested one, for people. */
 export function nameProblem(wanted: string, names: string | undefined): string {
   const list = names === undefined || names === '' ? 'it has no names' : `it is for ${printable(names.slice(0, 300))}`
-  return `its certificate is not for ${wanted} (${list}): connect by a name that it is for, or say one in kafka.tls.serverName`
+  return `its certificate is not for ${wanted} (${list}): connect by one of its names, or set kafka.tls.serverName to one`
 }
 
 /**
- * Any answer is smaller, bytes: the first one of a connection may be a fetch's, with a batch as large as the broker takes. What
- * other protocols begin with reads as more, TLS (0x15 or 0x16, 3) from 336 MiB and "HTTP" as 1.1 GiB.
+ * Upper bound of an answer, bytes. The first answer on a connection may be a fetch's, with a
+ * batch as large as the broker accepts. The first bytes of other protocols read as a larger
+ * length: TLS (0x15 or 0x16, 3) as at least 336 MiB, "HTTP" as 1.1 GiB.
  */
 const maxAnswerBytes = 256 << 20
 
-/** What the first bytes say when they begin no answer of a Kafka broker; undefined when they may. */
+/**
+ * Explains the first bytes of a connection if a Kafka broker cannot have sent them; undefined if
+ * it can.
+ */
 export function strangeAnswer(bytes: Buffer): string | undefined {
   if (bytes.length < 4) return undefined
   const length = bytes.readInt32BE(0)
   if (length >= 4 && length <= maxAnswerBytes) return undefined
-  // A TLS record: an alert, which is what a TLS server answers to anything else, or a handshake.
+  // A TLS record: an alert, which a TLS server sends in answer to anything else, or a handshake.
   if ((bytes[0] === 0x15 || bytes[0] === 0x16) && bytes[1] === 3) {
-    return 'it speaks TLS on this port: set kafka.tls.enabled, or use the port of its plaintext listener'
+    return 'it uses TLS on this port: set kafka.tls.enabled, or use the port of its plaintext listener'
   }
   const what = bytes.toString('latin1', 0, 5) === 'HTTP/' ? 'an HTTP server' : 'something else'
   const said = printable(bytes.toString('latin1', 0, 40).split(/[\r\n]/)[0]!)
-  return `it is no Kafka broker but ${what}: it answered ${JSON.stringify(said)}`
+  return `it is not a Kafka broker but ${what}: it answered ${JSON.stringify(said)}`
 }

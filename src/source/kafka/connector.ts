@@ -9,9 +9,10 @@ import type { KafkaOptions } from './options.ts'
 import { readSecurity, type Security } from './security.ts'
 
 /**
- * What kafkajs gives us: connections that are opened and authenticated. A broker of its has two, the second for fetches,
- * so that a long poll holds up nothing else. Its typings leave out `connectionPool`, through which whole requests of our
- * own are sent; that, its broker factory and these members are all that we use beyond its public interface (2.2.4).
+ * A kafkajs broker, which opens and authenticates connections. It has two, the second for
+ * fetches, so that a fetch that the broker holds delays nothing else. kafkajs's typings leave out
+ * `connectionPool`, through which BrokerLink sends complete requests. That, kafkajs's broker
+ * factory and these members are all that Carillon uses beyond its public interface (2.2.4).
  */
 export interface RawBroker {
   connect(): Promise<unknown>
@@ -19,7 +20,7 @@ export interface RawBroker {
   readonly connectionPool: { readonly pool: readonly [RawConnection, RawConnection] }
 }
 
-/** A request of any kind: its body as bytes, and what makes something of the answer's. */
+/** A request: its encoded body, and the decoder of its answer. */
 export interface RawRequest<T> {
   readonly request: {
     readonly apiKey: number
@@ -40,7 +41,7 @@ export interface RawConnection {
   send<T>(request: RawRequest<T>): Promise<T>
 }
 
-/** What a client id has behind `clientId`, so that each use has a quota of its own. */
+/** Suffixes of `clientId`, so that each use has its own quota. */
 const suffixes: Readonly<Record<BrokerUse, string>> = {
   questions: '',
   live: '-live',
@@ -48,18 +49,21 @@ const suffixes: Readonly<Record<BrokerUse, string>> = {
   publish: '-publish',
 }
 
-/** By which client id brokers know that use. */
+/** Returns the client id for a use. */
 export const clientIdOf = ({ clientId }: KafkaOptions, use: BrokerUse): string => clientId + suffixes[use]
 
-/** Where the links to brokers get their connections: kafkajs's, or a model's. */
+/** Creates the connections for links to brokers: kafkajs's, or those of a model. */
 export interface BrokerConnector {
   readonly options: KafkaOptions
   readonly clock: LoopClock
-  /** A broker at `host:port`, not connected yet; `throttled` hears of the pauses that answers to kafkajs's own requests ask for. */
+  /**
+   * Returns a broker at `host:port`, not connected yet. Calls `throttled` with the pauses in
+   * answers to kafkajs's own requests.
+   */
   broker(address: string, use: BrokerUse, throttled: (connection: 0 | 1, ms: number) => void): Promise<RawBroker>
-  /** The broker leaves a connection unread for so long, because a quota is used up. */
+  /** Reports that the broker pauses a connection for `ms`, because a quota is exceeded. */
   throttled(use: BrokerUse, address: string, ms: number): void
-  /** The broker refused our credentials. */
+  /** Reports that the broker refused our credentials. */
   refused(address: string, broker: RawBroker, error: Error): void
 }
 
@@ -67,7 +71,7 @@ interface QueueingConnection {
   readonly requestQueue: {
     readonly pending: readonly unknown[]
     scheduleCheckPendingRequests: () => void
-    /** `null` or undefined = the answer says nothing of it. */
+    /** `null` or undefined = the answer has no throttle time. */
     maybeThrottle: (ms: number | null | undefined) => void
   }
 }
@@ -83,13 +87,13 @@ interface RawCluster {
 interface Refused {
   readonly error: Error
   readonly untilMs: number
-  /** Which it refused. */
+  /** The refused credentials. */
   readonly sasl: Security['sasl']
 }
 
 /**
- * Makes brokers that share the options of security and time. Files of credentials are read anew for each, so that a changed
- * one counts from the next connection on.
+ * Creates brokers that share security and time-out options. Reads the credential files again for
+ * each broker, so that a change applies from the next connection on.
  */
 export class Connector implements BrokerConnector {
   readonly options: KafkaOptions
@@ -106,8 +110,9 @@ export class Connector implements BrokerConnector {
   }
 
   /**
-   * A broker at `host:port`, not connected yet. Throws a SecurityError when a file is of no use, and, for `refusedMs` after
-   * the broker has refused the credentials that are still the same, its error again.
+   * Returns a broker at `host:port`, not connected yet. Throws a SecurityError if a file cannot
+   * be used. For `refusedMs` after the broker refused the credentials, and while they are the
+   * same, throws its error again.
    */
   async broker(
     address: string,
@@ -147,7 +152,7 @@ export class Connector implements BrokerConnector {
   }
 }
 
-/** kafkajs's factory of brokers, which has its configuration once and for all. */
+/** Returns kafkajs's broker factory, whose configuration is fixed. */
 function brokerPool(options: KafkaOptions, clientId: string, { tls, sasl }: Security): RawCluster['brokerPool'] {
   const { connectTimeoutMs } = options
   const config: KafkaConfig = {
@@ -163,7 +168,8 @@ function brokerPool(options: KafkaOptions, clientId: string, { tls, sasl }: Secu
     ...(sasl === undefined ? {} : { sasl: sasl as SASLOptions }),
   }
   let cluster: unknown
-  // The factory of an assigner is the one public place where kafkajs hands out its cluster; no group is ever joined.
+  // The factory of a partition assigner is the only public interface through which kafkajs
+  // exposes its cluster. No consumer group is joined.
   new Kafka(config).consumer({
     groupId: clientId,
     partitionAssigners: [
@@ -182,9 +188,10 @@ function brokerPool(options: KafkaOptions, clientId: string, { tls, sasl }: Secu
 }
 
 /**
- * From its first answer on, kafkajs looks every millisecond whether a request waits for the end of a quota's pause, also
- * where none does: a percent of a core for each connection. It needs to look only while one waits. The pause itself is ours to keep: what
- * waited in that queue would count as unanswered.
+ * After its first answer, kafkajs checks every millisecond whether a request waits for the end of
+ * a quota pause, even if none does. That takes one percent of a core for each connection. This
+ * limits the check to times when a request waits. BrokerLink keeps the pause itself, because a
+ * request in that queue would count as unanswered.
  */
 function quietQueue({ requestQueue }: QueueingConnection, throttled: (ms: number) => void): void {
   requestQueue.maybeThrottle = (ms) => throttled(ms ?? 0)
@@ -209,14 +216,18 @@ interface SocketRequest {
   readonly onConnect: () => void
 }
 
-/** As kafkajs's own, but without Nagle's delay: a request is one write, and the next must not wait for an acknowledgement. */
+/**
+ * Opens a socket as kafkajs does, but without Nagle's delay: each request is one write, and the
+ * next must not wait for an acknowledgement.
+ */
 function openSocket({ host, port, ssl, onConnect }: SocketRequest): Socket {
   const socket = ssl
     ? connectTls({ ...tlsOptions(host, ssl === true ? {} : ssl), host, port }, onConnect)
     : connectTcp({ host, port }, onConnect)
   socket.setNoDelay(true)
   socket.setKeepAlive(true, 60_000)
-  // Kept from kafkajs, which would take any four bytes for a length and wait for so many more.
+  // Checked before kafkajs, which would take any four bytes for a length and wait for that many
+  // bytes.
   socket.once('data', (bytes: Buffer) => {
     const problem = strangeAnswer(bytes)
     if (problem !== undefined) socket.destroy(new Error(problem))
@@ -224,7 +235,10 @@ function openSocket({ host, port, ssl, onConnect }: SocketRequest): Socket {
   return socket
 }
 
-/** An address is no name to ask a TLS server for (RFC 6066, section 3), but one that its certificate must have. */
+/**
+ * An IP address is not sent as the TLS server name (RFC 6066, section 3), but the certificate
+ * must contain it.
+ */
 function tlsOptions(host: string, given: ConnectionOptions): ConnectionOptions {
   const servername = given.servername ?? (isIP(host) === 0 ? host : '')
   const wanted = given.servername ?? host

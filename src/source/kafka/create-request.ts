@@ -2,10 +2,13 @@ import { type ByteReader, ByteWriter } from './encoding.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
 import type { KafkaRequest, Throttled } from './request.ts'
 
-/** The broker decides. */
+/** The broker's default replication factor. */
 const ownReplication = -1
 
-/** CreateTopics v4, with the broker's own number of copies: the first that answers with a sentence and takes that. */
+/**
+ * CreateTopics v4, with the broker's default replication factor. The first version that accepts
+ * the default and includes an error message in its answer.
+ */
 export function createRequest(
   topic: string,
   partitions: number,

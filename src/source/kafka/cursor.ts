@@ -5,39 +5,43 @@ import { EpochHistory } from './epoch-history.ts'
 import type { Divergence, FetchPartition } from './fetch-request.ts'
 import { noNode } from './metadata-request.ts'
 
-const untold = -1
+/** No value was reported yet. */
+const unreported = -1
 
-/** Where a tail stands in one partition; written into fetch requests as it is. */
+/** The position of a tail in one partition. Fetch requests encode it as it is. */
 export class Cursor implements FetchPartition {
   readonly partition: number
-  /** The offset that is read next. */
+  /** The next offset to read. */
   offset: number
   readonly epochs = new EpochHistory()
   /** Node id; `noNode` = none known. */
   leader = noNode
-  /** The newest that was heard of: an older leader's word counts for nothing. */
+  /** The newest known leader epoch. Metadata with an older one is ignored. */
   leaderEpoch = unknownGeneration
-  /** Of the leader whose log was seen to reach up to `offset`; unknown = of none. */
+  /** Epoch of the leader whose log was seen to reach `offset`; unknown = none. */
   answeredEpoch = unknownGeneration
-  /** Changes when another fetch takes over: an answer to an older one is dropped. */
+  /** Changes when another fetch takes over. Answers to older fetches are dropped. */
   version = 0
-  /** The tail does not read this partition any more, or has another cursor for it. */
+  /** The tail no longer reads this partition, or has another cursor for it. */
   dropped = false
-  /** Whether the log was seen to reach up to `offset`; before that an end below it says nothing. */
+  /**
+   * Whether the log was seen to reach `offset`. Before that, a log end below `offset` proves
+   * nothing.
+   */
   reached = false
-  /** Times that a leader said that its log ends below what was read. */
+  /** How often a leader has reported a log end below `offset`. */
   endsBelow = 0
   readonly damage = new Damage()
-  /** Failed fetches in a row, and until when to leave it alone (monotonic ms). */
+  /** Consecutive failed fetches, and when to fetch again (monotonic ms). */
   failures = 0
   pausedUntilMs = 0
-  /** What `end` said last. */
-  toldNext = untold
-  toldFirst = untold
-  toldHead = untold
-  /** What was behind the head at the last look; undefined = nothing. */
+  /** The values of the last call of `end`. */
+  reportedNext = unreported
+  reportedFirst = unreported
+  reportedHead = unreported
+  /** What an open transaction held back at the last answer; undefined = nothing. */
   blocked: Blocked | undefined
-  #blockedAt = untold
+  #blockedAt = unreported
 
   constructor(partition: number, offset: number, answeredEpoch = unknownGeneration) {
     this.partition = partition
@@ -45,45 +49,55 @@ export class Cursor implements FetchPartition {
     this.answeredEpoch = answeredEpoch
   }
 
-  /** As long as no batch was read, the leader that answered here vouches for what lies below: an end that moves back is noticed all the same. */
+  /**
+   * Epoch of the last batch read. Before the first batch, the epoch of the leader that answered
+   * at this offset, so that a log end that moves back is still noticed.
+   */
   get lastFetchedEpoch(): number {
     const { last } = this.epochs
     return last >= 0 ? last : this.answeredEpoch
   }
 
-  /** The leader's log, which begins at `logStart`, is another one; the offset up to which the two may agree, see EpochHistory. */
+  /**
+   * Handles a leader's log that diverges below the cursor and begins at `logStart`. Returns the
+   * offset up to which the logs may agree, see EpochHistory.
+   */
   cutBack({ epoch, endOffset }: Divergence, logStart: number): number {
     this.answeredEpoch = unknownGeneration
-    // What is read again may end where it did: that it is through is news all the same.
-    this.toldNext = untold
-    // What retention has taken since, the leader knows no more of: they may have parted anywhere below.
+    // Reading again may end at the same offset, and must be reported again.
+    this.reportedNext = unreported
+    // The leader no longer knows what retention removed, so the logs may diverge at any earlier
+    // offset.
     const isGone = endOffset < this.offset && endOffset <= logStart
     return this.epochs.cutBack(epoch, isGone ? 0 : endOffset, this.offset)
   }
 
-  /** A batch was passed. */
+  /** Notes that a batch was read completely. */
   passed(epoch: number, first: number, next: number): void {
     this.within(epoch, first, next)
     this.damage.read()
   }
 
-  /** Records of a batch were read, and what follows in it may still be damaged. */
+  /** Notes that a part of a batch was read. The rest of it may still be damaged. */
   within(epoch: number, first: number, next: number): void {
     this.epochs.passed(epoch, first)
     this.offset = next
     this.reached = true
   }
 
-  /** Goes on at `offset`, of whose predecessors nothing is known but that the log of a leader reached up to it: `answeredEpoch`, unknown = of none. */
+  /**
+   * Continues at `offset`. All that is known of the log below is that the log of the leader of
+   * `answeredEpoch` reached up to it; unknown = no leader is known.
+   */
   jump(offset: number, answeredEpoch: number): void {
     this.offset = offset
     this.epochs.clear()
     this.answeredEpoch = answeredEpoch
     this.endsBelow = 0
-    this.toldNext = untold
+    this.reportedNext = unreported
   }
 
-  /** Begins another log. */
+  /** Begins again with a different log, at offset 0. */
   restart(): void {
     this.jump(0, unknownGeneration)
     this.version++
@@ -95,7 +109,10 @@ export class Cursor implements FetchPartition {
     this.pausedUntilMs = 0
   }
 
-  /** The log's end, and where a transaction holds the head; true where that is news. */
+  /**
+   * Notes the end of the log, and how much an open transaction holds back. Returns true if the
+   * latter changed.
+   */
   sawEnd(head: number, highWatermark: number, nowMs: number): boolean {
     const offsets = Math.max(0, highWatermark - head)
     if (offsets === (this.blocked?.offsets ?? 0) && (offsets === 0 || this.#blockedAt === head)) return false
@@ -110,7 +127,10 @@ export class Cursor implements FetchPartition {
     this.version++
   }
 
-  /** Adopts what metadata says, unless it is older than what is known; true when it changed. */
+  /**
+   * Adopts the leader from the metadata, unless it is older than the known one. Returns true if
+   * it changed.
+   */
   follow(leader: number, leaderEpoch: number): boolean {
     if (leaderEpoch < this.leaderEpoch || (leader === this.leader && leaderEpoch === this.leaderEpoch)) return false
     this.leader = leader

@@ -1,24 +1,28 @@
-/** Offsets that are passed one by one where nobody can tell how much is damaged: good records behind a few damaged ones are not lost with them. */
+/**
+ * Offsets to skip one by one if the extent of the damage is unknown, so that intact records after
+ * a few damaged ones are not lost.
+ */
 const singleSteps = 32
 
 /**
- * What to do about a place in the log that can't be read: fetch it once more, for the fault may have been on the way, then
- * pass it. Where nobody can tell how much is damaged, single steps are followed by ever larger ones, so that it ends.
+ * Decides how to handle a position that cannot be read: fetch it once more, since the fault may
+ * have occurred in transit, then skip it. If the extent of the damage is unknown, single steps
+ * are followed by exponentially larger ones, so that skipping ends.
  */
 export class Damage {
   #seenAt = -1
-  /** Steps of unknown extent in a row. */
+  /** Consecutive steps of unknown extent. */
   #steps = 0
 
-  /** A batch was read: the next trouble is another one. */
+  /** Notes that a batch was read: the next damage is separate. */
   read(): void {
     this.#seenAt = -1
     this.#steps = 0
   }
 
   /**
-   * Met at `offset` in a batch that begins at `first` and ends at `last` (undefined: unknown), below `head` (−1: unknown). The
-   * last offset to pass, or undefined to fetch once more.
+   * Handles damage at `offset` in a batch from `first` to `last` (undefined: unknown), below
+   * `head` (-1: unknown). Returns the last offset to skip, or undefined to fetch once more.
    */
   met(first: number, offset: number, last: number | undefined, head: number): number | undefined {
     if (this.#seenAt !== first) {

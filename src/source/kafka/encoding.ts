@@ -1,7 +1,7 @@
 /**
- * Kafka's primitive types (https://kafka.apache.org/protocol#protocol_types): big-endian integers, and the "compact" forms
- * of flexible versions, whose lengths are varints of n + 1. 64-bit integers are JS numbers: offsets, times and ids stay
- * below 2^53.
+ * Kafka's primitive types (https://kafka.apache.org/protocol#protocol_types): big-endian
+ * integers, and the "compact" types of flexible versions, whose lengths are varints of n + 1.
+ * 64-bit integers are JS numbers: offsets, times and ids stay below 2^53.
  */
 
 const two32 = 4294967296
@@ -10,7 +10,7 @@ export function readInt64(bytes: Buffer, at: number): number {
   return bytes.readInt32BE(at) * two32 + bytes.readUInt32BE(at + 4)
 }
 
-/** A request body that grows as needed; `clear` and reuse it once the last one is sent. */
+/** A request body that grows as needed. After its request is sent, `clear` allows to reuse it. */
 export class ByteWriter {
   #bytes: Buffer
   #at = 0
@@ -24,7 +24,7 @@ export class ByteWriter {
     return this
   }
 
-  /** What was written since the last `clear`: a view, valid until the next. */
+  /** Returns what was written since the last `clear`: a view, valid until the next `clear`. */
   written(): Buffer {
     return this.#bytes.subarray(0, this.#at)
   }
@@ -137,11 +137,11 @@ export class ByteReader {
       value += (byte & 127) * 2 ** shift
       if (byte < 128) return value
       shift += 7
-      if (shift > 28) throw new RangeError('a varint of more than five bytes')
+      if (shift > 28) throw new RangeError('a varint longer than five bytes')
     }
   }
 
-  /** A view of the next `length` bytes. */
+  /** Returns a view of the next `length` bytes. */
   bytes(length: number): Buffer {
     const at = this.#skip(length)
     return this.#bytes.subarray(at, at + length)
@@ -161,7 +161,7 @@ export class ByteReader {
     return length < 0 ? null : this.bytes(length).toString('utf8')
   }
 
-  /** −1 = null. */
+  /** Returns a length; -1 = null. */
   compactLength(): number {
     return this.uvarint() - 1
   }
@@ -170,7 +170,7 @@ export class ByteReader {
     return this.bytes(16).toString('hex')
   }
 
-  /** Calls `field` for each tagged field; it must read all of it, or nothing. */
+  /** Calls `field` for each tagged field. `field` must read all of it or nothing. */
   tags(field?: (tag: number) => void): void {
     for (let n = this.uvarint(); n > 0; n--) {
       const tag = this.uvarint()

@@ -15,15 +15,18 @@ import {
 import type { KafkaOptions } from './options.ts'
 import { Pace } from './pace.ts'
 
-/** A stretch that can't be read; where it is damaged, for all that is known. */
+/**
+ * Offsets that cannot be read. If the data is damaged, the bounds are as good as the header
+ * allows.
+ */
 export interface UnreadableBatch {
   readonly first: number
-  /** undefined = nobody knows how far it goes. */
+  /** undefined = unknown extent. */
   readonly last: number | undefined
   readonly problem: string
 }
 
-/** The tail, as its fetch loops see it. */
+/** The interface of the tail to its fetch loops. */
 export interface FetchOwner {
   readonly options: KafkaOptions
   readonly clock: LoopClock
@@ -32,30 +35,36 @@ export interface FetchOwner {
   readonly cursors: readonly Cursor[]
   readonly topicId: string
   readonly closed: boolean
-  /** The broker can't be reached, or did not answer. */
+  /** Reports that the broker cannot be reached or did not answer. */
   brokerFailed(nodeId: number, cursors: readonly Cursor[], error: Error): void
-  /** An answer without error: the partition is read. */
+  /** Reports an answer without an error: the partition can be read. */
   succeeded(cursor: Cursor): void
-  /** The broker refused the partition; resolves when the cursor is where the next fetch may take it from. */
+  /**
+   * Handles an error code for the partition. Resolves when the cursor is ready for the next
+   * fetch.
+   */
   refused(cursor: Cursor, error: number, nodeId: number): Promise<void>
-  /** The leader's log, which begins at `logStart`, is another one below the cursor. */
+  /** Handles a leader's log that begins at `logStart` and diverges below the cursor. */
   diverged(cursor: Cursor, diverging: Divergence, logStart: number): void
-  /** A place that can't be read. */
+  /** Handles damaged data at the cursor. */
   damaged(cursor: Cursor, damage: UnreadableBatch, head: number): void
-  /** Sound records up to `last` that we can't read. */
+  /** Skips intact data up to `last` that Carillon cannot read. */
   unsupported(cursor: Cursor, batch: { readonly last: number; readonly problem: string }): void
   sinkFailed(cursor: Cursor, offset: number, error: Error): void
-  /** Tells the sink where the cursor stands, if that is news. */
+  /**
+   * Reports the position of the cursor and the bounds of the log to the sink, if any of them
+   * changed.
+   */
   end(cursor: Cursor, first: number, head: number, highWatermark: number): void
 }
 
 interface Claim {
   readonly cursor: Cursor
-  /** Of the cursor, when it was asked for. */
+  /** Version of the cursor at the time of the request. */
   readonly version: number
 }
 
-/** Fetches all partitions that one broker leads, one request at a time, for as long as it leads any. */
+/** Fetches all partitions that one broker leads, one request at a time, while it leads any. */
 export class FetchLoop {
   readonly nodeId: number
   readonly #host: FetchOwner
@@ -64,11 +73,11 @@ export class FetchLoop {
   readonly #pause: Pause
   readonly #pace: Pace
   readonly #asked: Cursor[] = []
-  /** By partition: what was asked for last. */
+  /** By partition: the last request. */
   readonly #claims: (Claim | undefined)[] = []
-  /** Whose records the decoder has. */
+  /** The cursor of the records in the decoder. */
   #showing: Cursor | undefined
-  /** Bytes of one partition, as of the last fetch. */
+  /** Limit for one partition in the last fetch, bytes. */
   #partitionBytes = 0
   #turn = 0
   #yieldAtMs = 0
@@ -81,7 +90,7 @@ export class FetchLoop {
     this.#pace = new Pace(host.options.busyPauseMs)
   }
 
-  /** Resolves when the broker leads none of the partitions any more, or the tail is closed. */
+  /** Resolves when the broker no longer leads any of the partitions, or the tail is closed. */
   async run(): Promise<void> {
     const { clock } = this.#host
     while (!this.#host.closed) {
@@ -103,13 +112,13 @@ export class FetchLoop {
     }
   }
 
-  /** Shows nothing more, and wakes up. */
+  /** Stops delivery, and wakes the loop. */
   stop(): void {
     this.#decoder.stop()
     this.#pause.wake()
   }
 
-  /** Shows nothing more of this cursor. */
+  /** Stops delivery for this cursor. */
   drop(cursor: Cursor): void {
     if (this.#showing === cursor) this.#decoder.stop()
   }
@@ -118,7 +127,10 @@ export class FetchLoop {
     this.#pause.wake()
   }
 
-  /** Collects what to ask for, a different partition first each time; for how long to wait, −1 = it leads nothing. */
+  /**
+   * Collects the partitions to fetch, beginning with a different one each time. Returns how long
+   * to wait, ms; -1 = the broker leads none.
+   */
   #ask(): number {
     const { cursors, clock, options } = this.#host
     const now = clock.monotonicMs()
@@ -134,8 +146,9 @@ export class FetchLoop {
         waitMs = Math.min(waitMs, Math.max(1, Math.ceil(cursor.pausedUntilMs - now)))
         continue
       }
-      // Whether it can be read at all is news that should not wait for records.
-      if (cursor.toldNext < 0 || cursor.failures > 0) waitMs = 1
+      // The first answer reports whether the partition can be read, so the broker must not hold
+      // it until there are records.
+      if (cursor.reportedNext < 0 || cursor.failures > 0) waitMs = 1
       this.#claims[cursor.partition] = { cursor, version: cursor.version }
       asked.push(cursor)
     }
@@ -215,12 +228,18 @@ export class FetchLoop {
     }
   }
 
-  /** Nothing more of this answer is to be shown: the sink may have closed the tail or dropped the partition, or another fetch took over. */
+  /**
+   * Whether delivery of this answer must stop: the sink may have closed the tail or dropped the
+   * partition, or another fetch took over.
+   */
   #isOver(cursor: Cursor): boolean {
     return this.#host.closed || !this.#current(cursor)
   }
 
-  /** One batch. A sink that throws loses the record that it threw at, not the partition: the next fetch goes on there. */
+  /**
+   * Reads one batch. If the sink throws, only the record that it threw at is lost: the next fetch
+   * continues after it.
+   */
   #step(cursor: Cursor): BatchOutcome {
     try {
       return this.#decoder.step(this.#host.sink)

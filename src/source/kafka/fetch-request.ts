@@ -3,16 +3,19 @@ import type { KafkaRequest, Throttled } from './request.ts'
 
 export interface FetchPartition {
   readonly partition: number
-  /** The broker refuses with an error when its own is another. */
+  /** The broker answers with an error if its own epoch differs. */
   readonly leaderEpoch: number
   readonly offset: number
-  /** Epoch of the last batch below `offset`, −1 when unknown: the broker answers `diverging` when its log disagrees. */
+  /**
+   * Epoch of the last batch below `offset`, -1 = unknown. The broker answers `diverging` if its
+   * log has a different epoch there.
+   */
   readonly lastFetchedEpoch: number
 }
 
 export interface FetchLimits {
   readonly waitMs: number
-  /** Bytes in all, and of one partition. */
+  /** Total bytes, and bytes for one partition. */
   readonly bytes: number
   readonly partitionBytes: number
 }
@@ -22,7 +25,7 @@ export interface AbortedTransaction {
   readonly firstOffset: number
 }
 
-/** The logs agree up to `endOffset`, where the leader's epoch `epoch` ends. */
+/** The logs agree at most up to `endOffset`, where the leader's epoch `epoch` ends. */
 export interface Divergence {
   readonly epoch: number
   readonly endOffset: number
@@ -30,21 +33,24 @@ export interface Divergence {
 
 export interface FetchedPartition {
   readonly partition: number
-  /** 0, or the protocol's error code; the bounds are −1 then. */
+  /** Error code of the protocol, 0 = none. With an error, the bounds are -1. */
   readonly error: number
-  /** The end of what is committed to all replicas. */
+  /** The end of the records that all in-sync replicas have. */
   readonly highWatermark: number
-  /** The head of a read-committed reader: below the high watermark where a transaction is open. */
+  /**
+   * The head for a read-committed reader. It is below the high watermark while a transaction is
+   * open.
+   */
   readonly lastStableOffset: number
   readonly logStart: number
   readonly aborted: readonly AbortedTransaction[]
   readonly diverging: Divergence | undefined
-  /** Record batches, the last of which may be cut off: a view of the answer. */
+  /** Record batches: a view of the answer. The last one may be cut off. */
   readonly records: Buffer
 }
 
 export interface Fetched {
-  /** A quota is used up: the broker asks for a pause, and gave nothing. */
+  /** The client exceeds its quota: the broker asked for a pause and returned no data. */
   readonly isThrottled: boolean
   readonly error: number
   readonly partitions: readonly FetchedPartition[]
@@ -55,8 +61,8 @@ const noneAborted: readonly AbortedTransaction[] = []
 const readCommitted = 1
 
 /**
- * Fetch v13 (Kafka 3.1): the first with topic ids. Errors are told per partition. `body` is written anew and must not be
- * reused before the request is sent.
+ * Fetch v13 (Kafka 3.1): the first version with topic ids. Reports errors for each partition.
+ * Overwrites `body`, which must not be reused before the request is sent.
  */
 export function fetchRequest(
   body: ByteWriter,

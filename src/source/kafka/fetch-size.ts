@@ -1,7 +1,9 @@
 import type { Fetched, FetchLimits } from './fetch-request.ts'
 import type { KafkaRequest } from './request.ts'
 
-/** Bytes asked for after a fetch that brought nothing. The broker returns a larger batch whole. */
+/**
+ * Bytes to request after a fetch that returned nothing. The broker returns a larger batch whole.
+ */
 const leastBytes = 16_384
 
 /** A `BrokerLink`. */
@@ -10,17 +12,20 @@ interface Fetcher {
 }
 
 /**
- * Limits how much the fetches to one broker ask for. There is no limit until a fetch brings nothing,
- * because a quota is exceeded or the answer is late. The broker's pause is as long as the answer that
- * it withheld is large, so a smaller answer comes sooner. The limit is then `leastBytes`. It doubles
- * with each answer up to half of what was too much, and from there grows by `leastBytes` (slow start
- * and congestion avoidance, RFC 5681).
+ * Limits the size of the fetches to one broker. There is no limit until a fetch returns nothing,
+ * because a quota is exceeded or the answer is late. The larger the answer that the broker
+ * withheld, the longer its pause, so a smaller answer comes sooner. The limit is then
+ * `leastBytes`. It doubles with each answer up to half of the size that was too large, and from
+ * there grows by `leastBytes` (slow start and congestion avoidance, RFC 5681).
  */
 export class FetchSize {
   #bytes = Number.POSITIVE_INFINITY
   #threshold = 0
 
-  /** Sends the fetch that `request` makes for the present limits, `wanted` at most. Rejects as `link.fetch` does. */
+  /**
+   * Sends the fetch that `request` builds with the current limits, at most `wanted`. Rejects as
+   * `link.fetch` does.
+   */
   async fetch(
     link: Fetcher,
     timeoutMs: number,
@@ -45,7 +50,10 @@ export class FetchSize {
     this.#bytes = leastBytes
   }
 
-  /** An answer much smaller than what was asked for does not show that a larger one would come. */
+  /**
+   * Raises the limit after an answer. An answer much smaller than requested does not show that a
+   * larger one would arrive.
+   */
   #came(asked: number, { partitions }: Fetched): void {
     let got = 0
     for (const { records } of partitions) got += records.length

@@ -4,7 +4,7 @@ import type { SecurityOptions } from './security.ts'
 /** The operations of Kafka's ACLs that our requests need. */
 export type Operation = 'Describe' | 'DescribeConfigs' | 'Read' | 'Write' | 'Create'
 
-/** What was tried when the broker answered with an error. */
+/** The operation that the broker answered with an error. */
 export interface Attempt {
   readonly operation: Operation
   readonly topic: string
@@ -13,12 +13,15 @@ export interface Attempt {
 
 type Client = SecurityOptions & { readonly brokers: readonly string[] }
 
-/** An ACL is missing. */
+/** Whether the error code means a missing ACL. */
 export function isForbidden(error: number): boolean {
   return error === code.topicAuthorizationFailed || error === code.clusterAuthorizationFailed
 }
 
-/** For people: where it was, what the answer means and says, and, where an ACL is missing, the command that adds it. */
+/**
+ * Explains an error code for people: the topic, the meaning of the code, and the broker's
+ * message. If an ACL is missing, includes the command that adds it.
+ */
 export function answerProblem(error: number, attempt: Attempt, client: Client, said = ''): string {
   if (!isForbidden(error)) return `${placeOf(attempt)}: ${answerText(error, said)}`
   return `${missingGrant(attempt, client)} (${protocolError(error)})`
@@ -30,7 +33,7 @@ export function placeOf({ topic, partition }: Omit<Attempt, 'operation'>): strin
 
 function missingGrant({ operation, topic }: Attempt, { brokers, tls, sasl }: Client): string {
   const byCertificate = tls.enabled && tls.certFile !== undefined
-  // What a certificate's principal is, the broker's mapping rules decide.
+  // The broker's mapping rules decide the principal of a certificate.
   const principal =
     sasl.mechanism !== undefined ? `User:${sasl.username}` : byCertificate ? undefined : 'User:ANONYMOUS'
   const who = principal ?? `the principal of ${tls.certFile}`
@@ -39,12 +42,12 @@ function missingGrant({ operation, topic }: Attempt, { brokers, tls, sasl }: Cli
   return `${who} may not ${operation} topic ${topic}; grant it: kafka-acls.sh --bootstrap-server ${brokers.join(',')} ${allow} ${on}`
 }
 
-/** What shows a person which transaction of a topic has lost its producer. */
+/** Returns the command that finds transactions of a topic whose producer is gone. */
 export function hangingCommand(brokers: readonly string[], topic: string): string {
   return `kafka-transactions.sh --bootstrap-server ${brokers.join(',')} find-hanging --topic ${shellWord(topic)}`
 }
 
-/** As a POSIX shell takes it. */
+/** Quotes text for a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[\w.:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -9,10 +9,13 @@ import { produceRequest } from './produce-request.ts'
 import { type ProducerId, producerIdRequest } from './producer-id-request.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
-/** One call of `publish`: settled when all of its records are, or the first of them has failed. */
+/**
+ * One call of `publish`. Resolves when all of its records are acknowledged, rejects when the
+ * first of them fails.
+ */
 export interface Publication {
   readonly acks: Ack[]
-  /** When it fails, monotonic ms: none waits longer, whatever it waits for. */
+  /** When the publication fails, monotonic ms, regardless of what it waits for. */
   readonly deadlineMs: number
   waiting: number
   failed: boolean
@@ -24,38 +27,40 @@ export interface Entry {
   readonly record: OutRecord
   readonly bytes: number
   readonly publication: Publication
-  /** Its place in the publication. */
+  /** Index of the record in the publication. */
   readonly index: number
-  /** It waits no more: it was acknowledged, or has failed. */
+  /** The record was acknowledged or has failed. */
   settled: boolean
 }
 
-/** Who writes, and the number of the next record. */
+/** The producer, and the sequence number of the next record. */
 interface Identity {
-  /** undefined = this client may not write idempotently. */
+  /** undefined = this client has no permission for idempotent writes. */
   readonly writer: ProducerId | undefined
   sequence: number
 }
 
 const sequences = 2 ** 31
 
-/** What all lanes share. */
+/** The parts that all lanes share. */
 export interface LaneOwner {
   readonly options: KafkaOptions
   readonly calls: LeaderCalls
   readonly clock: Clock
-  /** Is told the bytes of each entry that no longer waits. */
+  /** Receives the bytes of each entry that no longer waits. */
   settled(bytes: number): void
 }
 
 /**
- * Writes to one partition: one batch at a time, what is published meanwhile gathers for the next. A batch is taken from the queue once there is a
- * leader to send it to; what reaches its deadline before that, or while the batch is under way, fails by itself. A batch whose fate is
- * unknown is repeated under its own sequence numbers, so the broker writes it once; when it is given up, so is the identity:
- * under used-up numbers the broker would take other records for a repetition, and acknowledge what it never wrote.
+ * Writes to one partition, one batch at a time. Records published in the meantime form the next
+ * batch. A batch is taken from the queue once there is a leader to send it to. An entry that
+ * reaches its deadline before that, or while its batch is in progress, fails by itself. A batch
+ * with an unknown outcome is repeated with the same sequence numbers, so the broker writes it
+ * once. If it is given up, so is the identity: the broker would take other records under used
+ * numbers for a repetition, and acknowledge records that it never wrote.
  */
 export class Lane {
-  /** What waits here. */
+  /** Bytes of the entries that wait. */
   queuedBytes = 0
   readonly #stream: StreamInfo
   readonly #partition: number
@@ -63,17 +68,19 @@ export class Lane {
   readonly #calls: LeaderCalls
   readonly #clock: Clock
   readonly #settled: (bytes: number) => void
-  /** In the order of their deadlines, as are those of the batch before them. */
+  /**
+   * Ordered by deadline. The entries of the current batch come before them, in the same order.
+   */
   readonly #queue: Entry[] = []
-  /** The batch that was sent; empty = none was. */
+  /** The batch in progress; empty = none. */
   #batch: readonly Entry[] = []
   #identity: Identity | undefined
-  /** Lowered while the topic takes less. */
+  /** Halved each time the topic rejects a batch as too large. */
   #batchBytes: number
   #running = false
   /** Why the last attempt failed. */
   #problem: Error | undefined
-  /** Of the look at deadlines that is due; undefined = none is. */
+  /** Cancels the next check of deadlines; undefined = none is scheduled. */
   #cancelExpiry: (() => void) | undefined
 
   constructor(stream: StreamInfo, partition: number, { options, calls, clock, settled }: LaneOwner) {
@@ -92,7 +99,7 @@ export class Lane {
     if (this.#cancelExpiry === undefined) this.#expire()
     if (this.#running) return
     this.#running = true
-    // After the caller has added all of its records: they share a batch.
+    // Runs after the caller has added all of its records, so that they share a batch.
     queueMicrotask(() => void this.#run())
   }
 
@@ -103,14 +110,16 @@ export class Lane {
     this.#cancelExpiry = undefined
   }
 
-  /** Fails all whose deadline has come, and looks again when the next one's does. */
+  /**
+   * Fails all entries whose deadline has passed, and schedules the check for the next deadline.
+   */
   #expire(): void {
     this.#cancelExpiry = undefined
     const now = this.#clock.monotonicMs()
     const waiting = [...this.#batch, ...this.#queue].filter(({ settled }) => !settled)
     const due = waiting.filter(({ publication }) => publication.deadlineMs <= now)
     if (due.length > 0) {
-      const problem = this.#problem ?? new Error('its leader has not acknowledged it in time')
+      const problem = this.#problem ?? new Error('the leader did not acknowledge the record in time')
       const error = unavailable(problem, this.#stream, this.#partition)
       for (const entry of due) this.#fail(entry, error)
       this.#dropSettled()
@@ -125,7 +134,7 @@ export class Lane {
     this.#queue.splice(0, this.#queue.length, ...left)
   }
 
-  /** The next batch; what belongs to a publication that has failed is dropped. */
+  /** Takes the next batch from the queue. Drops entries of publications that have failed. */
   #take(): Entry[] {
     const batch: Entry[] = []
     let bytes = 0
@@ -160,7 +169,10 @@ export class Lane {
     this.#problem = undefined
   }
 
-  /** Where nothing was sent, all that waits meets the same. */
+  /**
+   * Fails the batch. If no batch was sent, fails the whole queue, since all of it would meet the
+   * same error.
+   */
   #giveUp(error: unknown): void {
     this.#identity = undefined
     const { name: topic } = this.#stream
@@ -169,7 +181,10 @@ export class Lane {
     for (const entry of failed) this.#fail(entry, refused as CarillonError)
   }
 
-  /** The topic's size limit counts whole batches: a smaller one may pass. */
+  /**
+   * Halves the batch size and requeues the batch, because the size limit of the topic applies to
+   * whole batches. Returns false if a smaller batch would not help.
+   */
   #halve(error: unknown): boolean {
     const tooLarge = error instanceof KafkaAnswerError && error.code === code.messageTooLarge
     if (!tooLarge || this.#batch.length === 1) return false
@@ -178,18 +193,18 @@ export class Lane {
     return true
   }
 
-  /** Sends the batch, again if there is one already. */
+  /** Sends the batch in progress again, or takes the next one. */
   async #produce(link: BrokerLink): Promise<number> {
     const { publishAttemptMs } = this.#options
     this.#identity ??= await this.#identify(link)
     const identity = this.#identity
     if (this.#batch.length === 0) this.#batch = this.#take()
     const batch = this.#batch
-    // All have failed meanwhile.
+    // All entries have failed in the meantime.
     if (batch.length === 0) return 0
     try {
       const records = batch.map(({ record }) => record)
-      // The clock is the producer's, as everywhere in Kafka, unless the topic says LogAppendTime.
+      // The producer sets the record time, as usual in Kafka, unless the topic has LogAppendTime.
       const bytes = encodeBatch(records, Math.floor(this.#clock.nowUs() / 1000), writerOf(identity))
       const base = await link.ask(
         produceRequest(this.#stream.name, this.#partition, bytes, publishAttemptMs),
@@ -240,6 +255,9 @@ function writerOf({ writer, sequence }: Identity): BatchIdentity {
   return writer === undefined ? nobody : { ...writer, firstSequence: sequence }
 }
 
-/** The broker has forgotten the identity, or its numbers don't fit: nothing was written under them. */
+/**
+ * The broker has forgotten the identity, or the sequence numbers do not match: it wrote nothing
+ * with them.
+ */
 const identityLost: readonly number[] = [code.outOfOrderSequence, code.invalidProducerEpoch, code.unknownProducerId]
 const notGranted: readonly number[] = [code.clusterAuthorizationFailed, code.transactionalIdAuthorizationFailed]

@@ -9,10 +9,10 @@ import type { PartitionLeader, TopicMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 import { answerText, code, KafkaAnswerError } from './protocol-errors.ts'
 
-/** Topics whose leaders are remembered; beyond that the oldest is asked for anew. */
+/** Topics whose leaders are cached; beyond that, the oldest topic is dropped. */
 const maxTopics = 1024
 
-/** Errors that the same request will meet again. */
+/** Permanent errors: the same request would fail again. */
 const lasting: readonly number[] = [
   code.invalidTopic,
   code.invalidTimestamp,
@@ -32,15 +32,18 @@ const lasting: readonly number[] = [
   code.unsupportedVersion,
 ]
 
-/** For how long a request is tried. */
+/** Limits how long a request is tried. */
 export interface Attempts {
-  /** Until when, monotonic ms; asked before each further attempt. */
+  /** Returns the deadline, monotonic ms. Called before each further attempt. */
   deadlineMs(): number
-  /** An attempt has failed, and another one may follow. */
+  /** Reports a failed attempt. Another one may follow. */
   failed(error: Error): void
 }
 
-/** Single requests to a partition's leader, repeated while leaders move or brokers are away. */
+/**
+ * Sends single requests to a partition's leader, and repeats them while leaders move or brokers
+ * are away.
+ */
 export class LeaderCalls {
   readonly #brokers: BrokerSet
   readonly #options: KafkaOptions
@@ -55,9 +58,11 @@ export class LeaderCalls {
   }
 
   /**
-   * Runs `request` against the partition's leader until it resolves. Rejects with `stream_missing` when the incarnation is
-   * gone, and with `broker_unavailable` after `patience` (ms, where it is a number), or at once when trying again is of no use; other errors of
-   * `request` come out as they are, KafkaAnswerErrors that last among them.
+   * Runs `request` against the partition's leader until it resolves. `patience` is a time in ms
+   * or an `Attempts`. Rejects with `stream_missing` if the incarnation is gone. Rejects with
+   * `broker_unavailable` after `patience`, earlier if the next attempt would be too late, or at
+   * the next failure after `close`. Other errors of `request` propagate unchanged, as do
+   * permanent KafkaAnswerErrors.
    */
   async run<T>(
     stream: StreamInfo,
@@ -91,13 +96,14 @@ export class LeaderCalls {
     return { deadlineMs: () => deadlineMs, failed: () => {} }
   }
 
-  /** Requests fail at their next attempt. */
+  /** Lets requests fail at their next attempt. */
   close(): void {
     this.#closed = true
   }
 
   /**
-   * What others heard of a topic: a former leader that has not heard of it would go on answering for the log as it was, and we asking.
+   * Adopts metadata from another reader of the topic. A former leader that does not know of its
+   * successor would answer for its outdated log, and would be asked again and again.
    */
   heard(topic: string, metadata: TopicMetadata): void {
     if (this.#topics.get(topic)?.topicId === metadata.topicId) this.#remember(topic, metadata)
@@ -125,7 +131,10 @@ export class LeaderCalls {
     return found
   }
 
-  /** Each partition's newest leader counts, whoever told of it: a broker that is behind must not take us back. */
+  /**
+   * Caches the newest leader of each partition, regardless of the broker that reported it: an
+   * outdated broker must not bring back an old leader.
+   */
   #remember(name: string, topic: TopicMetadata): TopicMetadata {
     const known = this.#topics.get(name)
     const newest = known?.topicId === topic.topicId ? { ...topic, partitions: newestOf(topic, known) } : topic
@@ -139,9 +148,9 @@ export class LeaderCalls {
 function newestOf({ partitions }: TopicMetadata, known: TopicMetadata): readonly PartitionLeader[] {
   const length = Math.max(partitions.length, known.partitions.length)
   return Array.from({ length }, (_, partition) => {
-    const [told, before] = [partitions[partition], known.partitions[partition]]
-    if (told === undefined || before === undefined) return (told ?? before)!
-    return told.leaderEpoch >= before.leaderEpoch ? told : before
+    const [current, before] = [partitions[partition], known.partitions[partition]]
+    if (current === undefined || before === undefined) return (current ?? before)!
+    return current.leaderEpoch >= before.leaderEpoch ? current : before
   })
 }
 
@@ -157,18 +166,20 @@ function missing(topic: string, why: string): CarillonError {
   )
 }
 
-/** What a caller is told of a broker that can't be used. */
+/** Returns the error for a caller when a broker cannot be used. */
 export function unavailable(error: Error, { name }: StreamInfo, partition: number): CarillonError {
   const problem = error instanceof KafkaAnswerError ? answerText(error.code, error.said) : error.message
   return new CarillonError('broker_unavailable', `${placeOf({ topic: name, partition })}: ${problem}`, { cause: error })
 }
 
-/** A lasting answer as a caller is told of it; other errors as they are. */
+/**
+ * Converts an error code of the broker to the error for a caller. Returns other errors unchanged.
+ */
 export function refusal(error: unknown, attempt: Attempt, options: KafkaOptions): unknown {
   if (!(error instanceof KafkaAnswerError)) return error
   const tooLarge = error.code === code.messageTooLarge || error.code === code.recordListTooLarge
   if (tooLarge) {
-    const advice = "larger than the topic takes; raise the topic's max.message.bytes or send less"
+    const advice = "larger than the topic allows; raise the topic's max.message.bytes or send less"
     return new CarillonError('event_too_large', `${placeOf(attempt)}: ${advice}`, { cause: error })
   }
   const forbidden = attempt.operation === 'Write' && isForbidden(error.code)

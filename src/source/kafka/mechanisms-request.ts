@@ -1,7 +1,10 @@
 import { ByteWriter } from './encoding.ts'
 import type { KafkaRequest } from './request.ts'
 
-/** SaslHandshake v1 (KIP-152): its answer has the mechanisms that the broker takes, also when it refuses the one asked for. */
+/**
+ * SaslHandshake v1 (KIP-152): its answer lists the mechanisms that the broker accepts, even if it
+ * refuses the requested one.
+ */
 export function mechanismsRequest(mechanism: string): KafkaRequest<string[]> {
   const body = new ByteWriter(64).string(mechanism.toUpperCase()).written()
   return {

@@ -2,7 +2,7 @@ import { unknownGeneration } from '../../base/generation.ts'
 import { type ByteReader, ByteWriter } from './encoding.ts'
 import type { KafkaRequest, Throttled } from './request.ts'
 
-/** In place of a node's id, as in the protocol. */
+/** The protocol's node id for "no node". */
 export const noNode = -1
 
 export interface BrokerAddress {
@@ -14,29 +14,34 @@ export interface PartitionLeader {
   /** Node id; `noNode` = the partition has no leader now. */
   readonly leader: number
   readonly leaderEpoch: number
-  /** Copies that it should have, and those that are in sync. */
+  /** Number of configured replicas, and of replicas in sync. */
   readonly replicas: number
   readonly inSync: number
 }
 
 export interface TopicMetadata {
   readonly brokers: readonly BrokerAddress[]
-  /** 0, or the protocol's error code for the topic. */
+  /** Error code of the protocol for the topic, 0 = none. */
   readonly error: number
-  /** Hex; tells a topic from an earlier one of the same name. */
+  /** Hex. Distinguishes a topic from an earlier one of the same name. */
   readonly topicId: string
   readonly partitions: readonly PartitionLeader[]
 }
 
-/** What one broker said of a topic, which may be behind the others. */
+/** Metadata of a topic from one broker, which may be outdated. */
 export interface HeardMetadata extends TopicMetadata {
-  /** Its node id; `noNode` = it was asked at an address that is no node's own. */
+  /**
+   * Node id of the broker; `noNode` = it was asked at an address that the metadata does not list.
+   */
   readonly from: number
 }
 
 const noId = Buffer.alloc(16)
 
-/** Metadata v12 (Kafka 2.8.1): the first with topic ids, by which a re-created topic is told from the old one. */
+/**
+ * Metadata v12 (Kafka 2.8.1): the first version with topic ids, which distinguish a re-created
+ * topic from the old one.
+ */
 export function metadataRequest(topic: string): KafkaRequest<TopicMetadata> {
   const body = new ByteWriter(64 + topic.length).noTags().compactLength(1)
   body.bytes(noId).compactString(topic).noTags()
@@ -91,7 +96,7 @@ function decodePartition(reader: ByteReader): [number, PartitionLeader] {
   return [index, { leader, leaderEpoch, replicas, inSync }]
 }
 
-/** How many node ids the list has. */
+/** Skips a list of node ids and returns its length. */
 function skipNodes(reader: ByteReader): number {
   const count = reader.compactLength()
   for (let n = count; n > 0; n--) reader.int32()

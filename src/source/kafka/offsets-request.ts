@@ -2,9 +2,12 @@ import { type ByteReader, ByteWriter } from './encoding.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
 import type { KafkaRequest, Throttled } from './request.ts'
 
-/** Times with a meaning of their own. */
+/** ListOffsets time that asks for the start of the log. */
 export const earliest = -2
-/** The end of what is committed. */
+/**
+ * ListOffsets time that asks for the head: the high watermark, or for a read-committed reader the
+ * last stable offset, see `Isolation`.
+ */
 export const latest = -1
 
 export interface LedPartition {
@@ -13,12 +16,13 @@ export interface LedPartition {
   readonly leaderEpoch: number
 }
 
-/** Whose head is asked for: that of readers of committed records, or the log's end. */
+/** `committed` asks for the head of a read-committed reader, `all` for the high watermark. */
 export type Isolation = 'committed' | 'all'
 
 /**
- * ListOffsets v4: the first offset whose record time is ≥ `timeMs`, or −1 when there is none. It names the
- * topic, not its id: who must know the incarnation asks for metadata first.
+ * ListOffsets v4: the first offset whose record time is ≥ `timeMs`, or -1 if there is none. The
+ * request contains the topic name, not its id: a caller that needs a specific incarnation asks
+ * for metadata first.
  */
 export function offsetRequest(
   { topic, partition, leaderEpoch }: LedPartition,

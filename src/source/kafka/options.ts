@@ -9,50 +9,75 @@ import {
 } from './security.ts'
 
 export interface KafkaOptions extends SecurityOptions {
-  /** `host:port` of one or more brokers; the others are learned from them. */
+  /** `host:port` of one or more brokers. Their metadata lists the others. */
   readonly brokers: readonly string[]
-  /** How Carillon calls itself in the brokers' logs, quotas and metrics. */
+  /** Name of Carillon in the brokers' logs, quotas and metrics. */
   readonly clientId: string
-  /** How long a connection may take, handshake and authentication included, ms. */
+  /** Time limit of a connection, including handshake and authentication, ms. */
   readonly connectTimeoutMs: number
-  /** How long an answer to a short question (metadata, offsets) may take, ms; then the connection is given up. */
+  /**
+   * Time limit of the answer to a short request (metadata, offsets), ms. After that the
+   * connection is closed.
+   */
   readonly requestTimeoutMs: number
 
-  /** How long the broker holds a fetch when there is nothing to read, ms. */
+  /** How long the broker holds a fetch while there is nothing to read, ms. */
   readonly fetchWaitMs: number
-  /** What a fetch may take beyond `fetchWaitMs` before its broker counts as frozen, ms. */
+  /**
+   * How much longer than `fetchWaitMs` a fetch may take before its broker counts as frozen, ms.
+   */
   readonly fetchGraceMs: number
-  /** What one fetch takes of one partition, bytes as stored; a larger batch still comes whole. */
+  /**
+   * Limit of one fetch for one partition, bytes as stored. A larger batch is still returned
+   * whole.
+   */
   readonly fetchPartitionBytes: number
-  /** What one fetch takes in all, bytes as stored. */
+  /** Total limit of one fetch, bytes as stored. */
   readonly fetchBytes: number
-  /** A pause before the next fetch while records stream in, ms: see `Pace`. */
+  /** The pause before the next fetch while records stream in, ms: see `Pace`. */
   readonly busyPauseMs: number
-  /** What a batch may decompress to, bytes; a larger one is skipped as `unsupported`. */
+  /**
+   * Limit of the decompressed size of a batch, bytes. A larger one is skipped as `unsupported`.
+   */
   readonly maxBatchBytes: number
-  /** For how long a tail decodes before it lets the event loop turn, ms; rounded up to whole batches. */
+  /**
+   * How long a tail decodes before it yields to the event loop, ms. A tail finishes the current
+   * step of a batch.
+   */
   readonly turnMs: number
 
-  /** How often a tail looks for new leaders, partitions and incarnations, ms; ± a fifth. */
+  /** How often a tail checks for new leaders, partitions and incarnations, ms; ± a fifth. */
   readonly metadataRefreshMs: number
-  /** The first and the longest pause between retries, ms; doubled from one to the other. */
+  /** The first and the longest pause between retries, ms. The pause doubles with each retry. */
   readonly retryMs: number
   readonly maxRetryMs: number
-  /** For how long a partition may fail before its tail says `away`, ms: a leader's move is no outage. */
+  /**
+   * How long a partition may fail before its tail reports `away`, ms: a change of leader is not
+   * an outage.
+   */
   readonly awayAfterMs: number
-  /** How long describe, offsets and range go on retrying, ms. */
+  /** How long describe, offsets and range retry, ms. */
   readonly askTimeoutMs: number
 
-  /** How long a publish goes on retrying, ms. */
+  /** How long a publish retries, ms. */
   readonly publishTimeoutMs: number
-  /** How long one attempt of it waits for the broker, ms. */
+  /** How long one attempt to publish waits for the broker, ms. */
   readonly publishAttemptMs: number
-  /** What one produce request carries, bytes of keys, values and headers; a larger record has a request of its own. */
+  /**
+   * Limit of one produce request, bytes of keys, values and headers. A larger record has its own
+   * request.
+   */
   readonly publishBatchBytes: number
-  /** Records that wait for their broker, bytes; beyond that a publish is refused as `overloaded`. */
+  /**
+   * Limit of the records that wait for their broker, bytes. Beyond it, a publish is refused as
+   * `overloaded`.
+   */
   readonly maxQueuedBytes: number
 
-  /** How long a broker that refused our credentials is left alone while they are the same, ms: accounts get locked. */
+  /**
+   * How long a broker that refused our credentials is not contacted while they are the same, ms.
+   * This avoids locking the account.
+   */
   readonly refusedMs: number
 }
 
@@ -109,7 +134,7 @@ export const kafkaDefaults: Omit<KafkaOptions, 'brokers'> = {
   refusedMs: 5000,
 }
 
-/** As a connection would find it: the files are read again then. */
+/** Reads the files as a connection would. Connections read them again. */
 function securityProblems(options: SecurityOptions): Problem[] {
   try {
     readSecurity(options)

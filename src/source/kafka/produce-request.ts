@@ -5,7 +5,10 @@ import type { KafkaRequest, Throttled } from './request.ts'
 const allInSync = -1
 const notTransactional = -1
 
-/** Produce v8 (KIP-467), whose refusals have a sentence: one batch for one partition, acknowledged by all replicas in sync. Answers with the offset of its first record. */
+/**
+ * Produce v8 (KIP-467), the first version with error messages: one batch for one partition,
+ * acknowledged by all replicas in sync. Resolves with the offset of its first record.
+ */
 export function produceRequest(
   topic: string,
   partition: number,
@@ -32,16 +35,16 @@ function decode(reader: ByteReader, throttled: Throttled, topic: string, partiti
   reader.int32()
   const error = reader.int16()
   const base = reader.int64()
-  // The log's time and its start.
+  // The log append time and the start of the log.
   reader.int64()
   reader.int64()
-  let said: string | null = null
+  let message: string | null = null
   for (let n = reader.int32(); n > 0; n--) {
     reader.int32()
-    said ??= reader.nullableString()
+    message ??= reader.nullableString()
   }
-  said = reader.nullableString() ?? said
+  message = reader.nullableString() ?? message
   throttled(reader.int32())
-  if (error !== 0) throw new KafkaAnswerError(error, `produce to topic ${topic}, partition ${partition}`, said)
+  if (error !== 0) throw new KafkaAnswerError(error, `produce to topic ${topic}, partition ${partition}`, message)
   return base
 }

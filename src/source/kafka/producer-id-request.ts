@@ -8,10 +8,10 @@ export interface ProducerId {
 }
 
 const notTransactional = -1
-/** Of no meaning without transactions, ms. */
+/** Without a transaction it has no effect, ms. */
 const transactionTimeoutMs = 60_000
 
-/** InitProducerId v1 (KIP-98): who writes, by which the broker knows a repeated batch. */
+/** InitProducerId v1 (KIP-98): the identity by which the broker recognizes a repeated batch. */
 export function producerIdRequest(): KafkaRequest<ProducerId> {
   const body = new ByteWriter(8).int16(notTransactional).int32(transactionTimeoutMs)
   return { apiKey: 22, apiName: 'InitProducerId', apiVersion: 1, body: body.written(), decode }

@@ -1,9 +1,12 @@
 import { printable } from '../../base/printable.ts'
 
-/** A sentence of a broker is cut behind so many characters. */
-const maxSaidChars = 300
+/** A broker's message is cut to this length. */
+const maxMessageChars = 300
 
-/** Kafka's error codes that we act on (https://kafka.apache.org/protocol#protocol_error_codes). */
+/**
+ * Kafka's error codes that Carillon handles
+ * (https://kafka.apache.org/protocol#protocol_error_codes).
+ */
 export const code = {
   offsetOutOfRange: 1,
   corruptMessage: 2,
@@ -37,7 +40,7 @@ export const code = {
 } as const
 
 const texts: Record<number, string> = {
-  [-1]: 'the broker met an unexpected error; its log has it (UNKNOWN_SERVER_ERROR)',
+  [-1]: 'an unexpected error of the broker, see its log (UNKNOWN_SERVER_ERROR)',
   [code.offsetOutOfRange]: 'the offset is not in the log (OFFSET_OUT_OF_RANGE)',
   [code.corruptMessage]: "the broker's copy of a batch is damaged (CORRUPT_MESSAGE)",
   [code.unknownTopicOrPartition]: 'the broker has no such topic or partition (UNKNOWN_TOPIC_OR_PARTITION)',
@@ -45,51 +48,51 @@ const texts: Record<number, string> = {
   [code.notLeader]: 'the broker no longer leads the partition (NOT_LEADER_OR_FOLLOWER)',
   [code.requestTimedOut]: 'not enough replicas answered in time (REQUEST_TIMED_OUT)',
   9: 'the replica is not available (REPLICA_NOT_AVAILABLE)',
-  19: 'fewer replicas are in sync than the topic asks for (NOT_ENOUGH_REPLICAS)',
-  20: 'fewer replicas are in sync than the topic asks for (NOT_ENOUGH_REPLICAS_AFTER_APPEND)',
+  19: 'fewer replicas are in sync than the topic requires (NOT_ENOUGH_REPLICAS)',
+  20: 'fewer replicas are in sync than the topic requires (NOT_ENOUGH_REPLICAS_AFTER_APPEND)',
   [code.topicAuthorizationFailed]: 'TOPIC_AUTHORIZATION_FAILED',
   [code.clusterAuthorizationFailed]: 'CLUSTER_AUTHORIZATION_FAILED',
   [code.unsupportedVersion]: 'the broker is too old; Carillon needs Kafka 3.1 or newer (UNSUPPORTED_VERSION)',
   [code.invalidTopic]:
     'no topic may have this name, or another one has it but for "." and "_" (INVALID_TOPIC_EXCEPTION)',
-  [code.invalidTimestamp]: "the topic does not take the records' time: look at this host's clock (INVALID_TIMESTAMP)",
+  [code.invalidTimestamp]: "the topic does not accept the records' time: check this host's clock (INVALID_TIMESTAMP)",
   [code.invalidPartitions]: 'the number of partitions is not allowed (INVALID_PARTITIONS)',
   [code.invalidReplicationFactor]:
     "the broker's default.replication.factor is more than it has brokers (INVALID_REPLICATION_FACTOR)",
   [code.invalidReplicaAssignment]: 'the copies cannot be placed so (INVALID_REPLICA_ASSIGNMENT)',
-  [code.invalidConfig]: 'the broker does not take the configuration (INVALID_CONFIG)',
-  [code.invalidRequest]: 'the broker does not take the request (INVALID_REQUEST)',
+  [code.invalidConfig]: 'the broker does not accept the configuration (INVALID_CONFIG)',
+  [code.invalidRequest]: 'the broker does not accept the request (INVALID_REQUEST)',
   [code.unsupportedForMessageFormat]: "the topic's message format is too old (UNSUPPORTED_FOR_MESSAGE_FORMAT)",
   [code.policyViolation]: "the broker's policy forbids it (POLICY_VIOLATION)",
-  [code.invalidRecord]: 'the topic does not take the record (INVALID_RECORD)',
+  [code.invalidRecord]: 'the topic does not accept the record (INVALID_RECORD)',
   56: "the broker's disk failed (KAFKA_STORAGE_ERROR)",
   74: 'the partition has a newer leader (FENCED_LEADER_EPOCH)',
   75: 'the broker does not know the newest leader yet (UNKNOWN_LEADER_EPOCH)',
   78: 'the new leader is not ready yet (OFFSET_NOT_AVAILABLE)',
-  [code.unknownTopicId]: 'the broker has no topic of this id (UNKNOWN_TOPIC_ID)',
-  [code.inconsistentTopicId]: "the topic's id is another one by now (INCONSISTENT_TOPIC_ID)",
+  [code.unknownTopicId]: 'the broker has no topic with this id (UNKNOWN_TOPIC_ID)',
+  [code.inconsistentTopicId]: "the topic's id has changed (INCONSISTENT_TOPIC_ID)",
 }
 
-/** For people. */
+/** Describes an error code, for people. */
 export function protocolError(error: number): string {
   return texts[error] ?? `the broker answered with error ${error}`
 }
 
-/** An answer that is an error code. */
+/** An error code in an answer. */
 export class KafkaAnswerError extends Error {
   readonly code: number
-  /** The broker's own sentence, as it may be shown; '' = it said none. */
+  /** The broker's message, with control characters escaped; '' = none. */
   readonly said: string
 
   constructor(error: number, what: string, said: string | null = null) {
-    const own = printable((said ?? '').trim().slice(0, maxSaidChars))
-    super(`${what}: ${answerText(error, own)}`)
+    const message = printable((said ?? '').trim().slice(0, maxMessageChars))
+    super(`${what}: ${answerText(error, message)}`)
     this.name = 'KafkaAnswerError'
     this.code = error
-    this.said = own
+    this.said = message
   }
 }
 
-/** What the code means, and what the broker said itself. */
+/** Describes the code, followed by the broker's message. */
 export const answerText = (error: number, said: string): string =>
   said === '' ? protocolError(error) : `${protocolError(error)}; it said: ${said}`

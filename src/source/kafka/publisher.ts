@@ -11,12 +11,14 @@ interface Topic {
   readonly lanes: Map<number, Lane>
 }
 
-/** What a record costs beside its bytes, roughly. */
+/** Approximate overhead of a record, bytes. */
 const recordBytes = 32
 
 /**
- * Hands records to the lane of their partition, and bounds what waits: of one partition no more than is free for all of them. So those
- * without a leader never take all, and leave their share to the others: half of it where it is one, a third where there are two.
+ * Passes records to the lane of their partition, and bounds the bytes that wait. One partition
+ * may hold at most as much as is free for all. So partitions without a leader never take the
+ * whole queue: one of them takes at most half of it, two take at most two thirds, and the rest
+ * stays for the others.
  */
 export class Publisher {
   readonly #options: KafkaOptions
@@ -54,11 +56,11 @@ export class Publisher {
     for (const [i, lane] of lanes.entries()) wanted.set(lane, (wanted.get(lane) ?? lane.queuedBytes) + sizes[i]!)
     const freeBytes = this.#options.maxQueuedBytes - this.#queuedBytes
     for (const [lane, bytes] of wanted) {
-      // An empty queue takes any one publication.
+      // An empty queue accepts a single publication of any size.
       if (bytes <= freeBytes || this.#queuedBytes === 0) continue
       const { partition } = records[lanes.indexOf(lane)]!
-      const said = `${placeOf({ topic: stream.name, partition })}: expected at most ${Math.max(0, freeBytes)} bytes to wait for its leader`
-      throw new LimitReached('publishQueue', 'overloaded', `${said}, got ${bytes}; publish again later`)
+      const problem = `${placeOf({ topic: stream.name, partition })}: expected at most ${Math.max(0, freeBytes)} bytes to wait for its leader`
+      throw new LimitReached('publishQueue', 'overloaded', `${problem}, got ${bytes}; publish again later`)
     }
     this.#queuedBytes += sizes.reduce((sum, size) => sum + size, 0)
   }

@@ -1,17 +1,17 @@
 import type { Clock } from '../../base/clock.ts'
 
-/** For how long a broker leaves one connection unread, because a quota is used up (KIP-219). */
+/** The time for which a broker mutes one connection because a quota is exceeded (KIP-219). */
 export class QuotaPause {
   readonly #clock: Clock
   readonly #waiting = new Set<() => void>()
-  /** When it ends, monotonic ms; 0 = there was none. */
+  /** The end of the pause, monotonic ms; 0 = there was none. */
   untilMs = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** What is left of it, ms; 0 and less = it is over. */
+  /** The rest of the pause, ms; ≤ 0 = it is over. */
   get leftMs(): number {
     return this.untilMs - this.#clock.monotonicMs()
   }
@@ -20,7 +20,7 @@ export class QuotaPause {
     this.untilMs = this.#clock.monotonicMs() + ms
   }
 
-  /** Resolves after so long, or once the connection is given up. */
+  /** Resolves after `ms`, or when the connection is given up. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {
@@ -33,7 +33,7 @@ export class QuotaPause {
     })
   }
 
-  /** Nobody waits any longer. */
+  /** Resolves all waits at once. */
   giveUp(): void {
     for (const end of [...this.#waiting]) end()
   }

@@ -13,17 +13,22 @@ import { earliest, type LedPartition, latest, offsetRequest } from './offsets-re
 import type { KafkaOptions } from './options.ts'
 import { code, KafkaAnswerError } from './protocol-errors.ts'
 
-/** Records looked at before the event loop gets its turn, by `turnWeight`: a chunk of compressed batches may hold a million. */
+/**
+ * Records examined before the event loop has its turn, weighted by `turnWeight`. A chunk of
+ * compressed batches may hold a million.
+ */
 const turnRecords = 2048
 
-/** The partition's bounds, as the leader tells them. */
+/** Asks the leader for the bounds of a partition. */
 export async function askOffsets(link: BrokerLink, asked: LedPartition, timeoutMs: number): Promise<Offsets> {
   const ask = (time: number) => link.ask(offsetRequest(asked, time), timeoutMs)
   const [first, head] = await Promise.all([ask(earliest), ask(latest)])
   return { first, head: Math.max(first, head) }
 }
 
-/** One chunk of one partition's past, read in as many fetches as it takes to show a record. */
+/**
+ * Reads one chunk of a partition's past, with as many fetches as it takes to deliver a record.
+ */
 export class RangeRead {
   readonly #stream: StreamInfo
   readonly #partition: number
@@ -66,7 +71,8 @@ export class RangeRead {
         )
       }
     } catch (error) {
-      // What was passed before need not be read again: the next chunk meets what is wrong now.
+      // The offsets passed before the failure need not be read again. If the problem persists,
+      // the next chunk meets it.
       if (this.#next === this.#from) throw error
     }
     return { next: this.#next, offsets: this.#offsets }
@@ -80,7 +86,7 @@ export class RangeRead {
     const fetched = await link.fetchSize.fetch(link, requestTimeoutMs, this.#limits, (limits) =>
       fetchRequest(this.#body, this.#stream.incarnation, [asked], limits),
     )
-    // A smaller one, after the pause.
+    // The caller fetches again after the pause, with a smaller limit.
     if (fetched.isThrottled) return
     const answer = fetched.partitions[0]
     const error = fetched.error !== 0 ? fetched.error : (answer?.error ?? code.unknownTopicOrPartition)
@@ -101,7 +107,7 @@ export class RangeRead {
     else throw new KafkaAnswerError(code.offsetOutOfRange, 'Fetch')
   }
 
-  /** The bounds, which an answer with an error does not tell. */
+  /** Asks for the bounds, which an answer with an error does not contain. */
   async #ask(link: BrokerLink, leaderEpoch: number): Promise<Offsets> {
     const own = { topic: this.#stream.name, partition: this.#partition, leaderEpoch }
     this.#offsets = await askOffsets(link, own, this.#options.requestTimeoutMs)

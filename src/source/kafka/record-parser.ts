@@ -5,16 +5,17 @@ import type { RecordView } from './record-view.ts'
 const traceparent = 'traceparent'
 
 /**
- * Walks the records of one batch (https://kafka.apache.org/documentation/#record): varint lengths, offsets and times as
- * differences to the batch's. Each length is checked against its record, each record against the batch; what does not fit
- * throws a RangeError, and nothing outside is read. No object is made for a record or a header.
+ * Walks the records of one batch (https://kafka.apache.org/documentation/#record): varint
+ * lengths, and offsets and times as deltas to the batch's. Checks each length against its record,
+ * and each record against the batch. A mismatch throws a RangeError, and nothing outside the
+ * batch is read. Allocates no object for a record or a header.
  */
 export class RecordParser {
   #bytes: Buffer = Buffer.alloc(0)
   #at = 0
   #end = 0
 
-  /** Begins at `start`; the batch's records end at `end`. */
+  /** Begins at `start`. The batch's records end at `end`. */
   begin(bytes: Buffer, start: number, end: number): void {
     this.#bytes = bytes
     this.#at = start
@@ -22,8 +23,8 @@ export class RecordParser {
   }
 
   /**
-   * Reads the next record into `view`: its offset and time as differences to the batch's (the caller adds those), and all
-   * bounds.
+   * Reads the next record into `view`: all bounds, and its offset and time as deltas to the
+   * batch's, which the caller adds.
    */
   next(view: RecordView): void {
     const length = this.#varint(this.#end)
@@ -63,14 +64,14 @@ export class RecordParser {
     }
   }
 
-  /** A length that is at least `lowest` and fits before `end`. */
+  /** Reads a length that is at least `lowest` and fits before `end`. */
   #length(end: number, lowest: number): number {
     const length = this.#varint(end)
     if (length < lowest || this.#at + length > end) throw new RangeError(`a field of ${length} bytes does not fit`)
     return length
   }
 
-  /** A zigzag varint of up to 32 bits. */
+  /** Reads a zigzag varint of up to 32 bits. */
   #varint(end: number): number {
     const bytes = this.#bytes
     let value = 0
@@ -83,7 +84,7 @@ export class RecordParser {
     throw new RangeError('a number of more than 32 bits')
   }
 
-  /** A zigzag varint of up to 64 bits; exact below 2^53. */
+  /** Reads a zigzag varint of up to 64 bits; exact below 2^53. */
   #varlong(end: number): number {
     const bytes = this.#bytes
     let value = 0

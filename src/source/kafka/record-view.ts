@@ -1,7 +1,10 @@
 import { absent, ByteRange } from '../../base/byte-range.ts'
 import { addHeaders, type HeaderSink, type SourceRecord } from '../../log/record.ts'
 
-/** The one record object of a decoder: bounds in the batch's bytes, headers decoded only when asked for. */
+/**
+ * The one record object of a decoder: bounds in the batch's bytes. Decodes headers only on
+ * demand.
+ */
 export class RecordView implements SourceRecord {
   buffer: Buffer = Buffer.alloc(0)
   partition = 0
@@ -14,7 +17,10 @@ export class RecordView implements SourceRecord {
   valueEnd = absent
   traceStart = absent
   traceEnd = absent
-  /** Where the first header begins, and how many there are; the decoder has checked that they are within the record. */
+  /**
+   * The start of the first header, and the number of headers. The decoder has checked that they
+   * are within the record.
+   */
   headersStart = 0
   headerCount = 0
   #at = 0
@@ -39,7 +45,7 @@ export class RecordView implements SourceRecord {
     }
   }
 
-  /** The zigzag varint at `#at`. */
+  /** Reads the zigzag varint at `#at`. */
   #length(): number {
     let value = 0
     let shift = 0

@@ -2,12 +2,18 @@ import type { ByteReader } from './encoding.ts'
 
 export type Throttled = (ms: number) => void
 
-/** A request of our own: its encoded body (flexible versions begin with the header's tag section) and its decoder. */
+/**
+ * A request that Carillon encodes itself: its body (flexible versions begin with the tagged
+ * fields of the header) and the decoder of its answer.
+ */
 export interface KafkaRequest<T> {
   readonly apiKey: number
   readonly apiName: string
   readonly apiVersion: number
   readonly body: Buffer
-  /** Tells each pause that the answer asks for (`throttle_time_ms`, KIP-219), also where it goes on to throw. */
+  /**
+   * Calls `throttled` with the pause in the answer (`throttle_time_ms`, KIP-219), even if it then
+   * throws.
+   */
   decode(reader: ByteReader, throttled: Throttled): T
 }

@@ -3,20 +3,31 @@ import { readFileSync, statSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import { isLoopback } from '../../base/loopback.ts'
 
-/** What the options of security name, and what is in their files: credentials stand in files only, never in an option. */
+/**
+ * The security options, and the contents of the files that they name. Credentials are only in
+ * files, never in an option.
+ */
 
 export interface KafkaTls {
   readonly enabled: boolean
-  /** PEM file of the authorities that may have signed the brokers' certificates, instead of the system's. */
+  /**
+   * PEM file of the authorities that may have signed the brokers' certificates. Replaces the
+   * system's.
+   */
   readonly caFile?: string | undefined
-  /** PEM files of this client's certificate with its chain, and of its private key, where brokers ask for one. */
+  /**
+   * PEM files of this client's certificate with its chain, and of its private key, if brokers
+   * require a certificate.
+   */
   readonly certFile?: string | undefined
   readonly keyFile?: string | undefined
-  /** The name that brokers' certificates must be for, instead of the host that is connected to. */
+  /**
+   * The name that the brokers' certificates must contain, instead of the host of the connection.
+   */
   readonly serverName?: string | undefined
 }
 
-/** RFC 4616 and RFC 5802, as Kafka spells them. */
+/** The mechanisms of RFC 4616 and RFC 5802, lower case. */
 export const saslMechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 export type SaslMechanism = (typeof saslMechanisms)[number]
 
@@ -24,7 +35,7 @@ export interface KafkaSasl {
   /** None = no SASL. */
   readonly mechanism?: SaslMechanism | undefined
   readonly username?: string | undefined
-  /** A file with the password and nothing else; one line end behind it doesn't count. */
+  /** A file with only the password. One line end after it is ignored. */
   readonly passwordFile?: string | undefined
 }
 
@@ -33,13 +44,16 @@ export interface SecurityOptions {
   readonly sasl: KafkaSasl
 }
 
-/** What a connection is made with; read anew for each, so that it is what the files say then. */
+/** The TLS and SASL settings of a connection. The files are read again for each connection. */
 export interface Security {
   readonly tls: ConnectionOptions | undefined
   readonly sasl: { readonly mechanism: SaslMechanism; readonly username: string; readonly password: string } | undefined
 }
 
-/** A mistake in the options or their files: `option` as in `sasl.passwordFile`. It never has a file's content. */
+/**
+ * A mistake in the options or their files: `option` as in `sasl.passwordFile`. Never contains the
+ * content of a file.
+ */
 export class SecurityError extends Error {
   readonly option: string
   /** The message without the option. */
@@ -53,19 +67,22 @@ export class SecurityError extends Error {
   }
 }
 
-/** A password or a bundle of certificates is smaller, bytes. */
+/** Size limit of a file, bytes. A password or a bundle of certificates is smaller. */
 const maxFileBytes = 1 << 20
 
-/** Throws SecurityErrors: an option that lacks another one, a file that can't be read or is not what it should be. */
+/**
+ * Reads the files. Throws a SecurityError if an option requires another one, or if a file cannot
+ * be read or has the wrong content.
+ */
 export function readSecurity(options: SecurityOptions): Security {
   return { tls: readTls(options.tls), sasl: readSasl(options.sasl) }
 }
 
-/** What is to be told of options that are valid and unwise. */
+/** Returns a warning about options that are valid but unsafe. */
 export function securityWarning({ tls, sasl }: SecurityOptions, hosts: readonly string[]): string | undefined {
   const exposed = hosts.filter((host) => !isLoopback(host))
   if (tls.enabled || sasl.mechanism === undefined || exposed.length === 0) return undefined
-  const how = sasl.mechanism === 'plain' ? 'the password itself' : 'what a password can be guessed from'
+  const how = sasl.mechanism === 'plain' ? 'the password itself' : 'data from which the password can be guessed'
   const name = sasl.mechanism.toUpperCase()
   return `kafka.sasl without kafka.tls.enabled sends ${how} (${name}) and all events in the clear to ${exposed.join(', ')}`
 }
@@ -75,10 +92,10 @@ function readTls(tls: KafkaTls): ConnectionOptions | undefined {
   if (!enabled) {
     const given = Object.entries(tls).find(([name, value]) => name !== 'enabled' && value !== undefined)
     if (given === undefined) return undefined
-    throw new SecurityError(`tls.${given[0]}`, 'expected kafka.tls.enabled: true beside it, got no TLS')
+    throw new SecurityError(`tls.${given[0]}`, 'expected kafka.tls.enabled: true as well, got no TLS')
   }
   if (keyFile === undefined && certFile !== undefined) {
-    throw new SecurityError('tls.certFile', 'expected kafka.tls.keyFile, its private key, beside it, got none')
+    throw new SecurityError('tls.certFile', 'expected kafka.tls.keyFile, its private key, as well, got none')
   }
   return {
     ...(caFile === undefined ? {} : { ca: authorities('tls.caFile', caFile) }),
@@ -89,17 +106,20 @@ function readTls(tls: KafkaTls): ConnectionOptions | undefined {
 
 const pemCertificate = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]+-----END (?:TRUSTED )?CERTIFICATE-----/g
 
-/** Node takes what is no certificate for none, without a word. */
+/**
+ * Reads the certificates of authorities. Checks them, because Node silently ignores anything else
+ * in the file.
+ */
 function authorities(option: string, file: string): string[] {
   const found = readText(option, file, 'a PEM file with certificates').match(pemCertificate)
-  if (found === null) throw unusable(option, file, 'a PEM file with certificates', 'it has none')
+  if (found === null) throw unusable(option, file, 'a PEM file with certificates', 'it contains none')
   for (const pem of found) parse(option, file, 'a PEM file with certificates', () => new X509Certificate(pem))
   return found
 }
 
 function clientCertificate(certFile: string | undefined, keyFile: string): { cert: string; key: string } {
   if (certFile === undefined) {
-    throw new SecurityError('tls.keyFile', 'expected kafka.tls.certFile, its certificate, beside it, got none')
+    throw new SecurityError('tls.keyFile', 'expected kafka.tls.certFile, its certificate, as well, got none')
   }
   const form = 'a PEM file with a certificate'
   const cert = readText('tls.certFile', certFile, form)
@@ -115,13 +135,13 @@ function readSasl({ mechanism, username, passwordFile }: KafkaSasl): Security['s
   if (mechanism === undefined) {
     const given = username !== undefined ? 'sasl.username' : passwordFile !== undefined ? 'sasl.passwordFile' : ''
     if (given === '') return undefined
-    throw new SecurityError(given, `expected kafka.sasl.mechanism (${saslMechanisms.join(', ')}) beside it, got none`)
+    throw new SecurityError(given, `expected kafka.sasl.mechanism (${saslMechanisms.join(', ')}) as well, got none`)
   }
   if (username === undefined) {
-    throw new SecurityError('sasl.mechanism', 'expected kafka.sasl.username beside it, got none')
+    throw new SecurityError('sasl.mechanism', 'expected kafka.sasl.username as well, got none')
   }
   if (passwordFile === undefined) {
-    throw new SecurityError('sasl.mechanism', 'expected kafka.sasl.passwordFile, a file, beside it, got none')
+    throw new SecurityError('sasl.mechanism', 'expected kafka.sasl.passwordFile, a file, as well, got none')
   }
   const form = 'a file with the password on one line'
   const password = readText('sasl.passwordFile', passwordFile, form).replace(/\r?\n$/, '')

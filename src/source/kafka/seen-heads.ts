@@ -1,18 +1,19 @@
 import { unknownGeneration } from '../../base/generation.ts'
 import type { StreamInfo } from '../source.ts'
 
-/** An offset that the log of a leader reached, and which leader that was. */
+/** An offset that the log of a leader reached, and the epoch of that leader. */
 export interface SeenHead {
   readonly offset: number
   readonly leaderEpoch: number
 }
 
 /**
- * Which leaders' heads were told to somebody who may read on from there: a log that was cut meanwhile, and written further than
- * that since, must not pass for the same.
+ * Remembers the heads that were returned to callers, and their leaders. A caller may read on from
+ * there: a log that was truncated in the meantime and then grew beyond that offset must not pass
+ * for the same log.
  */
 export class SeenHeads {
-  /** By topic: the newest incarnation's, by partition. */
+  /** By topic: the heads of the newest incarnation, by partition. */
   readonly #topics = new Map<string, { readonly incarnation: string; readonly heads: SeenHead[] }>()
 
   saw({ name, incarnation }: StreamInfo, partition: number, head: SeenHead): void {
@@ -24,7 +25,10 @@ export class SeenHeads {
     topic.heads[partition] = head
   }
 
-  /** A place to read from, with the epoch of a leader that is known to have had it; unknown = none is. */
+  /**
+   * Returns `offset` with the epoch of a leader whose log reached it; `unknownGeneration` = no
+   * such leader is known.
+   */
   start({ name, incarnation }: StreamInfo, partition: number, offset: number): SeenHead {
     const topic = this.#topics.get(name)
     const head = topic?.incarnation === incarnation ? topic.heads[partition] : undefined

@@ -33,20 +33,26 @@ import { KafkaTail } from './tail.ts'
 import { type LogEnds, lastingBlocks, topicSettings } from './topic-settings.ts'
 
 export interface KafkaContext extends SourceContext {
-  /** Times all that waits; the system's clock unless a test holds it. */
+  /** The clock for all waits. By default the system's; tests control it. */
   readonly clock?: LoopClock
   readonly random?: Random
-  /** Makes connections in place of kafkajs, with the clock and the options that count then: a model of brokers. */
+  /**
+   * Replaces kafkajs's connections by those of a model of brokers. Its clock and options then
+   * apply.
+   */
   readonly connector?: BrokerConnector
 }
 
-/** Topics are created with the broker stamping records, so that ttl and latency need not trust producers' clocks. */
+/**
+ * In topics that Carillon creates, the broker stamps the records. So ttl and latency need not
+ * trust the producers' clocks.
+ */
 const topicConfig = { name: 'message.timestamp.type', value: 'LogAppendTime' } as const
 const createTimeoutMs = 10_000
 
 /**
- * A Kafka cluster as a source. Nothing is connected until it is needed, so that this resolves with the brokers away. Rejects
- * with `bad_request` when an address is none.
+ * Opens a Kafka cluster as a source. Connects only when needed, so it resolves even if the
+ * brokers are away. Rejects with `bad_request` if an address is invalid.
  */
 export async function openKafka(
   options: Pick<KafkaOptions, 'brokers'> & Partial<KafkaOptions>,
@@ -66,7 +72,7 @@ export async function openKafka(
   return new KafkaSource(all, context)
 }
 
-/** What `openKafka` opens; nothing of its options is judged here. */
+/** The source that `openKafka` returns. Does not validate its options. */
 export class KafkaSource implements Source {
   readonly kind = 'kafka'
   readonly firstOffset = 0
@@ -76,7 +82,10 @@ export class KafkaSource implements Source {
   readonly #context: SourceContext
   readonly #clock: LoopClock
   readonly #random: Random
-  /** Questions, ranges, writes and each tail have connections of their own, the brokers' quotas one for each of these uses. */
+  /**
+   * Questions, ranges, publishing and each tail have separate connections. Each of these uses has
+   * its own client id, and so its own quota.
+   */
   readonly #connector: BrokerConnector
   readonly #askBrokers: BrokerSet
   readonly #asks: LeaderCalls
@@ -194,7 +203,8 @@ export class KafkaSource implements Source {
     const { requestTimeoutMs } = this.#options
     return this.#ask(stream, partition, async (link, leaderEpoch) => {
       const asked = { topic: stream.name, partition, leaderEpoch }
-      // The head first: what is committed between the two is no block.
+      // Asks for the end first: records committed between the two answers then do not count as
+      // blocked.
       const end = await link.ask(offsetRequest(asked, latest, 'all'), requestTimeoutMs)
       return { end, head: await link.ask(offsetRequest(asked, latest), requestTimeoutMs) }
     })

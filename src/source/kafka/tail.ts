@@ -20,20 +20,32 @@ import { askOffsets } from './range.ts'
 import type { SeenHeads } from './seen-heads.ts'
 import { TopicWatch, type WatchOwner } from './topic-watch.ts'
 
-/** How long a cursor that waits beyond the end leaves the broker alone, ms. */
+/** Pause between fetches of a cursor beyond the end of the log, ms. */
 const beyondEndMs = 100
-/** How long after a leader said that its log ends below what was read it is asked again, ms. */
+/** Time until a leader that reported a log end below the cursor is asked again, ms. */
 const confirmMs = 500
-/** Times that it must say so. */
+/** Consecutive reports of a log end below the cursor that confirm a rewrite. */
 const confirmations = 2
-/** A transaction that is open for so long is worth a line in the log, and a topic one line in so long, ms. */
+/**
+ * An open transaction is logged once it is this old, at most once in `blockedLogMs` for each
+ * topic, ms.
+ */
 const longBlockedMs = 10_000
 const blockedLogMs = 60_000
-/** Times that metadata must lack the topic before it counts as deleted: a broker that just started may not know it yet. */
+/**
+ * Consecutive metadata answers without the topic before it counts as deleted. A broker that has
+ * just started may not know it yet.
+ */
 const missingAnswers = 2
-/** Ids of topics that had the name before: a broker that is behind may still name them. */
+/**
+ * Limit of the remembered ids of earlier topics with the same name. An outdated broker may still
+ * report them.
+ */
 const maxRetiredIds = 16
-/** Brokers that must name such a topic, and none the present one meanwhile, before it counts as the newer; all where there are fewer. */
+/**
+ * Brokers (or all, if there are fewer) that must report a retired topic, with none reporting the
+ * current one in between, before it counts as the newer one.
+ */
 const returnedAnswers = 3
 
 export interface TailSurroundings {
@@ -41,23 +53,26 @@ export interface TailSurroundings {
   readonly context: SourceContext
   readonly random: Random
   readonly heads: SeenHeads
-  /** Is told what brokers say of the topic. */
+  /** Receives the metadata of the topic. */
   heard(metadata: TopicMetadata): void
 }
 
-/** Reads partitions of one topic, with connections of its own: one fetch loop a leader, one watch of the metadata. */
+/**
+ * Reads partitions of one topic with separate connections: one fetch loop for each leader, and
+ * one watch of the metadata.
+ */
 export class KafkaTail implements Tail, FetchOwner, WatchOwner {
   readonly options: KafkaOptions
   readonly clock: LoopClock
   readonly brokers: BrokerSet
   readonly sink: TailSink
-  /** One a partition that is read. */
+  /** One cursor for each partition that is read. */
   cursors: readonly Cursor[] = []
   topicId: string
   closed = false
   readonly #topic: string
   #partitions: number
-  /** By partition, as of the last metadata. */
+  /** By partition, from the last metadata. */
   #leaders: readonly PartitionLeader[] = []
   readonly #heads: SeenHeads
   readonly #context: SourceContext
@@ -65,7 +80,7 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
   readonly #watch: TopicWatch
   readonly #loops = new Map<number, { readonly loop: FetchLoop; readonly ended: Promise<void> }>()
   #retiredIds: string[] = []
-  /** Nodes that named the same retired topic since one named the present one. */
+  /** Nodes that reported the same retired topic since the last report of the current one. */
   #returned: { readonly topicId: string; readonly nodes: readonly number[] } = { topicId: '', nodes: [] }
   readonly #watching: Promise<void>
   readonly #heard: (metadata: TopicMetadata) => void
@@ -121,7 +136,8 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     if (cursor === undefined) return
     this.#forget(cursor)
     for (const { loop } of this.#loops.values()) loop.drop(cursor)
-    // Found again, all that is read then is expected.
+    // While the topic is missing, the health does not change: once it is found again, all
+    // remaining partitions are expected.
     if (this.#lacking < missingAnswers) this.#health.read(partition)
   }
 
@@ -133,7 +149,7 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     await Promise.all([this.#watching, ...[...this.#loops.values()].map(({ ended }) => ended)])
   }
 
-  // WatchHost
+  // WatchOwner
 
   learned(metadata: HeardMetadata): boolean {
     const { error, topicId, partitions } = metadata
@@ -157,7 +173,7 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     for (const cursor of this.cursors) if (cursor.leader === noNode) this.#failed(cursor, error.message)
   }
 
-  // FetchHost
+  // FetchOwner
 
   brokerFailed(nodeId: number, cursors: readonly Cursor[], error: Error): void {
     for (const cursor of cursors) this.#failed(cursor, error.message)
@@ -165,7 +181,8 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
   }
 
   succeeded(cursor: Cursor): void {
-    // The leader answered at this offset, so its log reached up to it: an end below it later on is one that moved back.
+    // The leader answered at this offset, so its log reached it. A later log end below it has
+    // moved back.
     cursor.reached = true
     cursor.answeredEpoch = cursor.leaderEpoch
     cursor.failures = 0
@@ -180,7 +197,8 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
       const offsets = await this.#bounds(cursor, nodeId)
       if (this.closed || cursor.version !== version) return
       if (error === code.offsetOutOfRange) this.#outOfRange(cursor, offsets)
-      // An answer that is an error has no bounds: what is not written yet must not pass for damaged.
+      // An answer with an error has no bounds. Offsets that are not written yet must not count as
+      // damaged.
       else if (cursor.offset >= offsets.head) this.#refused(cursor, error)
       else {
         const problem = 'the broker found its copy damaged'
@@ -222,7 +240,7 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
 
   sinkFailed(cursor: Cursor, offset: number, error: Error): void {
     const where = `topic ${this.#topic}, partition ${cursor.partition}, offset ${offset}`
-    this.#context.log('error', `a record could not be taken and is passed: ${where}`, { error })
+    this.#context.log('error', `a record could not be processed and is skipped: ${where}`, { error })
   }
 
   end(cursor: Cursor, first: number, head: number, highWatermark: number): void {
@@ -231,19 +249,23 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     const isNews = cursor.sawEnd(head, highWatermark, nowMs)
     const { blocked } = cursor
     if (blocked !== undefined && nowMs - blocked.sinceMs >= longBlockedMs) this.#warnOf(cursor, blocked, nowMs)
-    if (!isNews && offset === cursor.toldNext && first === cursor.toldFirst && head === cursor.toldHead) return
-    cursor.toldNext = offset
-    cursor.toldFirst = first
-    cursor.toldHead = head
+    if (!isNews && offset === cursor.reportedNext && first === cursor.reportedFirst && head === cursor.reportedHead)
+      return
+    cursor.reportedNext = offset
+    cursor.reportedFirst = first
+    cursor.reportedHead = head
     this.sink.end(cursor.partition, offset, blocked === undefined ? { first, head } : { first, head, blocked })
   }
 
   #warnOf({ partition, offset }: Cursor, { offsets, sinceMs }: Blocked, nowMs: number): void {
     if (nowMs < this.#warnAgainMs) return
     this.#warnAgainMs = nowMs + blockedLogMs
-    const held = `an open transaction has held back ${counted(offsets, 'offset')} behind ${offset} for ${duration(nowMs - sinceMs)}`
+    const held = `an open transaction has held back ${counted(offsets, 'offset')} after ${offset} for ${duration(nowMs - sinceMs)}`
     const command = hangingCommand(this.options.brokers, this.#topic)
-    this.#context.log('warn', `topic ${this.#topic}, partition ${partition}: ${held}; whether it hangs says ${command}`)
+    this.#context.log(
+      'warn',
+      `topic ${this.#topic}, partition ${partition}: ${held}; to see whether it hangs, run ${command}`,
+    )
   }
 
   // Offsets out of range
@@ -253,14 +275,17 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     return askOffsets(link, { topic: this.#topic, partition, leaderEpoch }, this.options.requestTimeoutMs)
   }
 
-  /** The offset is below the log's start, or beyond its end. */
+  /** Handles an offset below the start or beyond the end of the log. */
   #outOfRange(cursor: Cursor, { first, head }: Offsets): void {
     if (cursor.offset < first) this.#belowStart(cursor, first)
     else if (cursor.offset > head) this.#beyondEnd(cursor, first, head)
     else this.#inRange(cursor)
   }
 
-  /** The log moved meanwhile, or the leader knows nothing of the epoch below: ask without it. */
+  /**
+   * Handles an offset that is within the log after all: the log moved in the meantime, or the
+   * leader does not know the epoch below. Fetches again without that epoch.
+   */
   #inRange(cursor: Cursor): void {
     cursor.jump(cursor.offset, unknownGeneration)
     cursor.pausedUntilMs = this.clock.monotonicMs() + this.options.retryMs
@@ -272,7 +297,10 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     this.sink.lost(partition, offset, first - 1, 'retention')
   }
 
-  /** To wait is right for a start that another reader gave us; what we read ourselves must be there. */
+  /**
+   * Waits if another reader provided the position. If this tail has read up to it, the records
+   * must be there, so a confirmed lower end is a rewrite.
+   */
   #beyondEnd(cursor: Cursor, first: number, head: number): void {
     const { partition, offset } = cursor
     const now = this.clock.monotonicMs()
@@ -327,11 +355,12 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     return 0
   }
 
-  // What metadata tells
+  // Metadata
 
   /**
-   * Whether a topic that counts as retired is the present one. Which of two ids is newer nothing tells: a broker that was behind may have
-   * named the older one last, to a tail that began with the newer. So the others are asked, each of which goes forward only.
+   * Whether a retired topic is the current one after all. Nothing shows which of two ids is
+   * newer: an outdated broker may have reported the older id last, to a tail that began with the
+   * newer one. So this asks the other brokers, whose own metadata only moves forward.
    */
   #returns({ topicId, from, brokers }: HeardMetadata): boolean {
     const before = this.#returned.topicId === topicId ? this.#returned.nodes : []
@@ -372,7 +401,7 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     )
   }
 
-  /** Adopts newer leaders; true when all partitions that are read have one. */
+  /** Adopts newer leaders. Returns true if all partitions that are read have a leader. */
   #follow(): boolean {
     let led = true
     for (const cursor of this.cursors) {
@@ -384,7 +413,10 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     return led
   }
 
-  /** Adopts the cursor's leader, if it is newer, and sees that it has its loop; false where there is no leader. */
+  /**
+   * Adopts the leader of the cursor if it is newer, and makes sure that its fetch loop runs.
+   * Returns false if there is no leader.
+   */
   #lead(cursor: Cursor): boolean {
     const known = this.#leaders[cursor.partition]
     if (known !== undefined) cursor.follow(known.leader, known.leaderEpoch)
@@ -398,7 +430,7 @@ export class KafkaTail implements Tail, FetchOwner, WatchOwner {
     const loop = new FetchLoop(nodeId, this)
     const ended = loop.run().finally(() => {
       this.#loops.delete(nodeId)
-      // It may have been given a partition again while it ended.
+      // The loop may have received a partition again while it ended.
       if (!this.closed && this.cursors.some((cursor) => cursor.leader === nodeId)) this.#loop(nodeId)
     })
     this.#loops.set(nodeId, { loop, ended })

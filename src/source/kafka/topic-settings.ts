@@ -4,7 +4,10 @@ import type { BrokerSet } from './broker-set.ts'
 import { configsRequest } from './configs-request.ts'
 import { KafkaAnswerError } from './protocol-errors.ts'
 
-/** What the cluster says of a topic: its copies by the metadata, its configuration by DescribeConfigs, which an ACL may forbid. */
+/**
+ * Returns the settings of a topic: its replicas from the metadata, its configuration from
+ * DescribeConfigs, which may need an ACL.
+ */
 export async function topicSettings(
   brokers: BrokerSet,
   topic: string,
@@ -25,16 +28,19 @@ export async function topicSettings(
   }
 }
 
-/** Where a log ends, and where readers of committed records are held. */
+/** The end of a log, and the head for read-committed readers. */
 export interface LogEnds {
   readonly end: number
   readonly head: number
 }
 
-/** A transaction that ends within this time holds nobody up, ms. */
+/** A transaction that ends within this time does not count as a block, ms. */
 const secondLookMs = 1000
 
-/** Partitions whose head stood for a second though the log goes on behind it. */
+/**
+ * Returns the partitions whose head did not move for a second although there are records after
+ * it.
+ */
 export async function lastingBlocks(
   ask: (partition: number) => Promise<LogEnds>,
   partitions: number,

@@ -6,9 +6,11 @@ import type { HeardMetadata } from './metadata-request.ts'
 import type { KafkaOptions } from './options.ts'
 
 export interface WatchOwner {
-  /** What a broker says of the topic now; true when it is as it should be, false to ask again soon. */
+  /**
+   * Receives the metadata from a broker. Returns true if it is complete, false to ask again soon.
+   */
   learned(metadata: HeardMetadata): boolean
-  /** No broker answers. */
+  /** Reports that no broker answers. */
   unreachable(error: Error): void
 }
 
@@ -18,7 +20,7 @@ export interface WatchContext {
   readonly random: Random
 }
 
-/** Looks at a topic's metadata every few seconds, and at once when something went wrong. */
+/** Checks a topic's metadata every `metadataRefreshMs`, and soon after a failure. */
 export class TopicWatch {
   readonly #topic: string
   readonly #options: KafkaOptions
@@ -59,7 +61,10 @@ export class TopicWatch {
     }
   }
 
-  /** Asks soon; not the nodes to `avoid`, which seem frozen or behind, if another answers. */
+  /**
+   * Checks again soon. Avoids the nodes in `avoid`, which seem frozen or outdated, if another one
+   * answers.
+   */
   refresh(avoid: readonly number[] = []): void {
     if (avoid.length > 0) this.#avoid = avoid
     if (this.#wanted) return

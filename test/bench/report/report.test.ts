@@ -89,7 +89,7 @@ test('a gateway that has shrunk while clients came is no memory below nothing', 
   }
   for (const [bytes, said] of [
     [1024, '1 KiB'],
-    [-16_000, 'too little to be told'],
+    [-16_000, 'too little to measure'],
   ] as const) {
     assert.ok(reportText(memory(bytes)).includes(`memory a connection  ${said} of the gateways`))
     assert.ok(reportHtml(memory(bytes)).includes(said))
@@ -98,7 +98,7 @@ test('a gateway that has shrunk while clients came is no memory below nothing', 
 
 test('a loss, a repetition, a broken connection and an unacknowledged event each fail the run', () => {
   assert.match(reportOf({ lost: 3 }).problems.join(), /3 deliveries were lost/)
-  assert.match(reportOf({ received: { repeated: 1 } }).problems.join(), /1 deliveries came again/)
+  assert.match(reportOf({ received: { repeated: 1 } }).problems.join(), /1 deliveries were repeated/)
   const broken = reportOf({ received: { broken: 2, reasons: ['ECONNRESET'] } })
   assert.match(broken.problems.join(), /2 connections broke \(ECONNRESET\)/)
   assert.match(

@@ -14,7 +14,7 @@ const upgrade = (connection = 'Connection: Upgrade\r\n', version = 13) =>
 const ping = '{"ping":{"t":1}}'
 
 export const oddRequests: Readonly<Record<string, OddRequest>> = {
-  'a head whose first segment ends behind `GET `': ['GET ', `/v1/poll?subject=a HTTP/1.1\r\n${host}\r\n`],
+  'a head whose first segment ends after `GET `': ['GET ', `/v1/poll?subject=a HTTP/1.1\r\n${host}\r\n`],
   'a head whose first segment ends inside ` HTTP/1.1` or before its line feed': [get.slice(0, -1), `\n${host}\r\n`],
   'an absolute URL as the target': [`GET http://127.0.0.1/v1/poll?subject=a HTTP/1.1\r\n${host}\r\n`],
   'HTTP/1.0': [`GET /v1/poll?subject=a HTTP/1.0\r\n${host}\r\n`],
@@ -23,17 +23,17 @@ export const oddRequests: Readonly<Record<string, OddRequest>> = {
   'a space before the colon of a header': [`${get}${host}X : y\r\n\r\n`],
   'a second request before the first is answered': [`${get}${host}\r\n${get}${host}\r\n`],
   'a chunk with an extension': [`${chunked}12;name=1\r\n${body}${ended}`],
-  'a trailer behind the last chunk': [`${chunked}12\r\n${body}\r\n0\r\nX: y\r\n\r\n`],
-  'a line feed alone behind the size of a chunk': [`${chunked}12\n${body}${ended}`],
-  'anything for the line end behind a chunk': [`${chunked}12\r\n${body}XY0\r\n\r\n`],
-  'a space before the size of a chunk: taken for the last one': [`${chunked} 12\r\n${body}${ended}`],
+  'a trailer after the last chunk': [`${chunked}12\r\n${body}\r\n0\r\nX: y\r\n\r\n`],
+  'a line feed alone after the size of a chunk': [`${chunked}12\n${body}${ended}`],
+  'other bytes in place of the line end after a chunk': [`${chunked}12\r\n${body}XY0\r\n\r\n`],
+  'a space before the size of a chunk, which the gateway reads as the last one': [`${chunked} 12\r\n${body}${ended}`],
   'a handshake without `Connection: Upgrade`': [upgrade('')],
-  'a handshake of another `Sec-WebSocket-Version` than 13': [upgrade(undefined, 8)],
-  'a frame without a mask: its first four bytes are taken for one': [
+  'a handshake with a `Sec-WebSocket-Version` other than 13': [upgrade(undefined, 8)],
+  'a frame without a mask, whose first four bytes are read as one': [
     upgrade(),
     Buffer.concat([Buffer.from([0x81, ping.length]), Buffer.from(`${ping}    `)]),
   ],
-  'a frame of an unknown opcode': [upgrade(), Buffer.from([0x83, 0x80, 0, 0, 0, 0])],
+  'a frame with an unknown opcode': [upgrade(), Buffer.from([0x83, 0x80, 0, 0, 0, 0])],
 }
 
 const betweenMs = 50

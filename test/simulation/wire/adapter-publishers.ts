@@ -8,11 +8,12 @@ import type { ClusterSurroundings } from '../simulated-source.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
 import type { Published } from './published.ts'
 
-/** Share of the events that gateways publish: the others are other producers'. */
+/** Share of the events that gateways publish. Other producers write the rest. */
 const share = 0.7
-/** What it takes until a record is with the gateway, ms, at most. */
+/** Time until a record reaches the gateway, ms, at most. */
 const publishMs = 5
-const most = 5
+/** Records of one publication, at most. */
+const maxRecords = 5
 const refusals: ReadonlySet<string> = new Set([
   'broker_unavailable',
   'overloaded',
@@ -27,7 +28,7 @@ export interface PublishingSource extends Pick<Source, 'describe' | 'publish'> {
   readonly isClosed: boolean
 }
 
-/** Who publishes through gateways. */
+/** Publishes through gateways. */
 export class AdapterPublishers extends DirectOwner {
   readonly #time: VirtualTime
   readonly #broker: SimBroker
@@ -51,7 +52,7 @@ export class AdapterPublishers extends DirectOwner {
   }
 
   override append(partition: number, record: NewRecord): LogRecord | undefined {
-    // Of each deletion and of what no gateway can use there may be several that look the same.
+    // Excludes deletions and unusable records, since several of them may look the same.
     const isEvent = record.event !== undefined && record.value !== null
     if (!isEvent || record.damaged || record.transaction !== undefined || this.#random.next() >= share)
       return super.append(partition, record)
@@ -61,7 +62,7 @@ export class AdapterPublishers extends DirectOwner {
     return undefined
   }
 
-  /** To any gateway that is there. */
+  /** Passes the records to any gateway that runs. */
   #hand(all: [number, NewRecord][]): void {
     const open = [...this.#sources].filter(({ gateway, isClosed }) => !gateway.dead && !isClosed)
     const source = open[Math.floor(this.#random.next() * open.length)]
@@ -72,7 +73,7 @@ export class AdapterPublishers extends DirectOwner {
     const stream = await source.describe(this.#broker.name).catch((error: unknown) => void refusalOf(error))
     if (stream === undefined) return
     while (all.length > 0) {
-      const some = all.splice(0, 1 + Math.floor(this.#random.next() * most))
+      const some = all.splice(0, 1 + Math.floor(this.#random.next() * maxRecords))
       const submissions = this.#published.submit(stream, source.gateway, some)
       const records = some.map(([partition, { key, value }]) => ({ partition, key, value }))
       source.publish(stream, records).then(
@@ -83,7 +84,7 @@ export class AdapterPublishers extends DirectOwner {
   }
 }
 
-/** Only what a source documents may come of it. */
+/** Returns the code of a documented refusal. Throws any other error. */
 function refusalOf(error: unknown): string {
   if (error instanceof CarillonError && refusals.has(error.code)) return error.code
   throw error

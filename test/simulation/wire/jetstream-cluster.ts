@@ -17,13 +17,13 @@ import { ModelServer } from './jetstream-server.ts'
 
 const below = (x: number, count: number): number => Math.floor(x * count)
 
-/** The real adapter of JetStream, over a model of its server. */
+/** The real JetStream adapter on a model of its server. */
 export class JetStreamCluster implements SimulatedCluster {
   readonly #time: VirtualTime
   readonly #broker: SimBroker
   readonly #server: ModelServer
   readonly #options: NatsOptions
-  /** Absent where nobody publishes through a gateway. */
+  /** Undefined if no gateway publishes in this history. */
   readonly #publishing: JetStreamPublishing | undefined
 
   constructor({ time, broker, truth, verdict, seed }: ClusterSurroundings) {
@@ -40,17 +40,20 @@ export class JetStreamCluster implements SimulatedCluster {
     return this.#publishing?.owner
   }
 
-  /** Those that there are now. */
+  /** The current consumers. */
   get consumers(): Iterable<Consumer> {
     return this.#server.consumers.values()
   }
 
-  /** Each consumer is refused by this, one of `refusals`, from now on; undefined = no more. */
+  /**
+   * Makes the server refuse all consumers with one of `refusals` from now on; undefined = no
+   * longer.
+   */
   refuse(description: string | undefined): void {
     this.#server.faults.refusesAll = refusals.find((refusal) => refusal.description === description)
   }
 
-  /** The streams' subjects, where they are not those of the partitions. */
+  /** Subjects of the streams, if they differ from those of the partitions. */
   set subjects(subjects: readonly string[] | undefined) {
     this.#server.subjects = subjects
   }
@@ -95,14 +98,14 @@ const faults: Readonly<Record<string, Happen>> = {
     const log = broker.missing ? undefined : broker.log(below(y, broker.partitions))
     log?.retain(log.first + 1, time.nowMs)
   },
-  'retention will pass between two questions': ({ server: { faults } }, y, z) => {
+  'retention will run between two requests': ({ server: { faults } }, y, z) => {
     faults.retention.set(steps[below(y, steps.length)]!, 1 + below(z ** 2, 12))
   },
   'retention takes everything': ({ broker, time }, y) => {
     const log = broker.missing ? undefined : broker.log(below(y, broker.partitions))
     log?.retain(log.head, time.nowMs)
   },
-  'a server that is behind will answer once': ({ server: { faults }, broker }, y) => {
+  'an outdated server will answer once': ({ server: { faults }, broker }, y) => {
     if (broker.missing) return
     const log = broker.log(below(y, broker.partitions))
     faults.stale.set(log, stateOf(log))
@@ -114,7 +117,7 @@ const faults: Readonly<Record<string, Happen>> = {
     const consumer = [...consumers.values()][below(y, consumers.size)]
     if (consumer !== undefined) consumer.silent = true
   },
-  'a consumer gives nothing any more': ({ server: { consumers } }, y) => {
+  'a consumer sends only heartbeats': ({ server: { consumers } }, y) => {
     const consumer = [...consumers.values()][below(y, consumers.size)]
     if (consumer !== undefined) consumer.paused = true
   },
@@ -122,7 +125,7 @@ const faults: Readonly<Record<string, Happen>> = {
     const key = [...consumers.keys()][below(y, consumers.size)]
     if (key !== undefined) consumers.delete(key)
   },
-  'messages are lost on their way': ({ server: { consumers, faults } }, y, z) => {
+  'messages are lost in transit': ({ server: { consumers, faults } }, y, z) => {
     const consumer = [...consumers.values()][below(y * 2, consumers.size)]
     if (consumer !== undefined) consumer.losing = 1 + below(z, 3)
     else faults.losing = 1 + below(z, 3)
@@ -135,7 +138,7 @@ const faults: Readonly<Record<string, Happen>> = {
 }
 
 class ModelledSource extends NatsSource implements SimulatedSource, PublishingSource {
-  /** Retention spares what its tails need for that. */
+  /** Retention keeps the records that tails need to notice a rewrite. */
   readonly tellsGoneRewrites = true
   readonly gateway: Process
   isClosed = false

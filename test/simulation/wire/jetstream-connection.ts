@@ -3,32 +3,32 @@ import type { Random } from '../../../src/base/random.ts'
 import type { Process, VirtualTime } from '../virtual-time.ts'
 import { received, type WireMessage } from './jetstream-messages.ts'
 
-/** The server, as far as a connection brings it something. */
+/** The server as a connection sees it. */
 export interface ServerEnd {
   readonly process: Process
-  /** Connections are accepted. */
+  /** Whether the server accepts connections. */
   readonly isUp: boolean
   opened(connection: ModelConnection): void
   closed(connection: ModelConnection): void
   published(connection: ModelConnection, message: Sent): void
 }
 
-/** What a client publishes. */
+/** A message that a client publishes. */
 export interface Sent {
   readonly subject: string
   readonly payload: Buffer
-  /** As encoded, with its empty line; absent = none. */
+  /** Encoded, including the empty line; absent = none. */
   readonly headers?: Uint8Array | undefined
   readonly reply: string
 }
 
-/** As the client library takes them. */
+/** Publish options of the client library. */
 interface PublishOptions {
   readonly reply?: string
   readonly headers?: { encode(): Uint8Array }
 }
 
-/** What the way between one gateway and the server is like. */
+/** The network between one gateway and the server. */
 export class Line {
   latencyMs = 6
   readonly process: Process
@@ -36,7 +36,7 @@ export class Line {
   readonly server: ServerEnd
   readonly random: Random
   readonly connections = new Set<ModelConnection>()
-  /** Nothing comes through: what is sent waits, or everything is refused. */
+  /** `frozen`: messages wait. `refused`: connections fail. */
   away: 'frozen' | 'refused' | undefined
 
   constructor(time: VirtualTime, process: Process, server: ServerEnd, random: Random) {
@@ -60,7 +60,7 @@ export class Line {
     }
   }
 
-  /** As the client library connects. */
+  /** Connects as the client library does. */
   dial({ timeout = 2000 }: NodeConnectionOptions): Promise<NatsConnection> {
     return new Promise((resolve, reject) => {
       const { process, server, time, away } = this
@@ -89,24 +89,29 @@ interface Question {
 
 type Callback = (error: Error | null, message: Msg) => void
 
-/** How often the client library asks whether the server is there, ms, and how many answers may be missing. */
+/**
+ * Interval of the client library's pings, ms, and the number of unanswered ones that it allows.
+ */
 const pingMs = 2000
 const maxPingsOut = 2
 
-/** One connection to the server, with as much of the client library's contract as the adapter uses. Each direction keeps its order. */
+/**
+ * One connection to the server, with the part of the client library's contract that the adapter
+ * uses. Each direction keeps its order.
+ */
 export class ModelConnection {
   readonly options = { inboxPrefix: '_INBOX' }
   readonly info = { version: '2.11.0', max_payload: 1 << 20 }
   readonly features = { get: () => ({ ok: true, min: '' }) }
   readonly line: Line
-  /** Subjects that the server knows to be wanted. */
+  /** Subjects with interest, as the server knows them. */
   readonly interest = new Set<string>()
   readonly #subscriptions = new Map<string, Callback>()
   readonly #questions = new Map<string, Question>()
   readonly #ended = Promise.withResolvers<undefined | Error>()
-  /** When the last thing that is on its way arrives. */
+  /** Arrival time of the last message in transit, for each direction. */
   readonly #arrives = { up: 0, down: 0 }
-  /** What arrived while the way was frozen; undefined = it is not. */
+  /** Messages that arrived while the line was frozen; undefined = it is not frozen. */
   #frozen: (() => void)[] | undefined
   #isClosed = false
   #count = 0
@@ -116,7 +121,7 @@ export class ModelConnection {
     line.connections.add(this)
   }
 
-  // The client library's
+  // The client library's side
 
   publish(subject: string, payload: string | Uint8Array = '', { reply = '', headers }: PublishOptions = {}): void {
     if (this.#isClosed) throw new errors.ClosedConnectionError()
@@ -162,7 +167,7 @@ export class ModelConnection {
     return this.#ended.promise
   }
 
-  /** It never says anything, until it ends. */
+  /** Returns an iterator that yields nothing and ends with the connection. */
   status(): AsyncIterable<never> {
     const next = () => this.#ended.promise.then(() => ({ value: undefined, done: true }) as const)
     return { [Symbol.asyncIterator]: () => ({ next }) }
@@ -173,23 +178,23 @@ export class ModelConnection {
     return Promise.resolve()
   }
 
-  // The server's
+  // The server's side
 
   send(message: WireMessage): void {
     this.#down(() => this.#received(message))
   }
 
-  /** It ends behind what is on its way. */
+  /** Ends the connection after the messages in transit. */
   end(problem: string): void {
     this.#down(() => this.#end(new Error(problem)))
   }
 
-  /** It ends, and what is on its way is lost. */
+  /** Ends the connection. Messages in transit are lost. */
   cut(problem: string): void {
     this.line.time.add(this.line.process, 0, () => this.#end(new Error(problem)))
   }
 
-  // The way
+  // The line
 
   freeze(): void {
     if (this.#frozen !== undefined) return
@@ -206,7 +211,7 @@ export class ModelConnection {
     for (const each of held) each()
   }
 
-  /** A record that was sent arrives also where the connection ends behind it. */
+  /** A sent record arrives even if the connection ends after it. */
   #up(arrived: () => void, isRecord = false): void {
     this.#travel('up', this.line.server.process, arrived, isRecord)
   }

@@ -2,13 +2,15 @@ import { type PartitionLog, visible } from '../partition-log.ts'
 import type { ModelConnection } from './jetstream-connection.ts'
 import { ackSubject, recordMessage, statusHeaders } from './jetstream-messages.ts'
 
-/** What a consumer takes from its server. */
+/** The server as a consumer sees it. */
 export interface ConsumerHost {
-  /** The way in which reply subjects name stream and consumer. */
+  /** Returns the stream and the consumer as reply subjects name them. */
   placeOf(consumer: Consumer): string
-  /** It is not there any more: its stream was deleted or rewritten, or its connection is gone. */
+  /**
+   * Whether the consumer is gone: its stream was deleted or rewritten, or its connection ended.
+   */
   isGone(consumer: Consumer): boolean
-  /** Runs at the server, after up to `ms`. */
+  /** Runs `run` at the server, after up to `ms`. */
   soon(ms: number, run: () => void): void
   later(ms: number, run: () => void): void
 }
@@ -17,19 +19,19 @@ export interface ConsumerSettings {
   readonly stream: string
   readonly name: string
   readonly start: number
-  /** Where messages are sent; undefined = it is pulled. */
+  /** Subject for pushed messages; undefined = a pull consumer. */
   readonly deliverTo: string | undefined
   readonly heartbeatMs: number
-  /** Messages that it will lose on their way, its first ones. */
+  /** Number of its first messages to lose in transit. */
   readonly losing: number
-  /** Messages that are sent at once, at most. */
+  /** Messages in one burst, at most. */
   readonly batch: number
 }
 
-/** Messages between two questions of flow control, and how many questions may be open. */
+/** Messages between two flow control requests, and the number of open requests, at most. */
 const flowMessages = 12
 const maxFlowQuestions = 2
-/** How long the server takes between two batches, ms. */
+/** Time between two bursts, ms. */
 const betweenMs = 2
 
 const nothing = Buffer.alloc(0)
@@ -40,22 +42,22 @@ export class Consumer {
   readonly rewrites: number
   readonly settings: ConsumerSettings
   readonly connection: ModelConnection
-  /** The next sequence that is sent. */
+  /** The next stream sequence to send. */
   next: number
   sequence = 0
-  /** It sends nothing any more, and does not say so. */
+  /** Whether it has stopped sending without an error. */
   silent = false
-  /** It sends nothing but heartbeats any more. */
+  /** Whether it only sends heartbeats. */
   paused = false
-  /** Messages that it will lose on their way. */
+  /** Number of messages still to lose in transit. */
   losing: number
   deleted = false
   readonly #host: ConsumerHost
-  /** Questions of flow control without an answer, oldest first. */
+  /** Unanswered flow control requests, oldest first. */
   readonly #flow: string[] = []
   #sinceFlow = 0
   #isScheduled = false
-  #saidSomething = true
+  #sentSomething = true
 
   constructor(host: ConsumerHost, log: PartitionLog, connection: ModelConnection, settings: ConsumerSettings) {
     this.#host = host
@@ -67,7 +69,7 @@ export class Consumer {
     this.losing = settings.losing
   }
 
-  /** Begins to push. */
+  /** Starts pushing. */
   begin(): void {
     this.#schedule()
     this.#host.later(this.settings.heartbeatMs, () => this.#beat())
@@ -79,7 +81,7 @@ export class Consumer {
     this.#schedule()
   }
 
-  // Pushed
+  // Push
 
   #schedule(): void {
     if (this.#isScheduled) return
@@ -93,19 +95,19 @@ export class Consumer {
   #push(): void {
     if (this.#host.isGone(this) || this.silent || this.paused) return
     const { batch, deliverTo } = this.settings
-    // What was asked for a moment ago is not wanted any more.
+    // The client no longer wants records that it requested a moment ago.
     if (this.#flow.length >= maxFlowQuestions || !this.connection.interest.has(deliverTo!)) return
     if (this.#show(batch, deliverTo!)) this.#schedule()
     else this.log.wait(() => this.#schedule())
   }
 
-  /** Sends up to `most` messages; true when there are more. */
+  /** Sends up to `most` messages. Returns true if there are more. */
   #show(most: number, to: string): boolean {
     const entries = visible(this.log, Math.max(this.next, this.log.first), this.log.head)
     for (const [i, record] of entries.slice(0, most).entries()) {
       this.next = record.offset + 1
       const counted = { consumerSequence: ++this.sequence, pending: entries.length - 1 - i }
-      this.#saidSomething = true
+      this.#sentSomething = true
       if (this.losing > 0) this.losing--
       else
         this.connection.send(
@@ -128,8 +130,8 @@ export class Consumer {
     if (this.#host.isGone(this)) return
     const { heartbeatMs, deliverTo: to } = this.settings
     this.#host.later(heartbeatMs, () => this.#beat())
-    const isDue = !this.#saidSomething && !this.silent
-    this.#saidSomething = false
+    const isDue = !this.#sentSomething && !this.silent
+    this.#sentSomething = false
     if (!isDue) return
     const [stalled] = this.#flow
     const headers = statusHeaders('100 Idle Heartbeat', {
@@ -140,9 +142,12 @@ export class Consumer {
     this.connection.send({ to: to!, subject: to!, headers, data: nothing })
   }
 
-  // Pulled
+  // Pull
 
-  /** Answers one request that does not wait; `most` = it ends by itself behind so many messages, with `status`. */
+  /**
+   * Answers one pull request that does not wait. `early`: the request ends with `status` after
+   * `most` messages.
+   */
   pull(to: string, { batch, maxBytes }: { batch: number; maxBytes: number }, early?: { most: number; status: string }) {
     const entries = visible(this.log, Math.max(this.next, this.log.first), this.log.head)
     let left = maxBytes

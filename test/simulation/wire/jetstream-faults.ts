@@ -1,7 +1,7 @@
 import type { Random } from '../../../src/base/random.ts'
 import type { PartitionLog } from '../partition-log.ts'
 
-/** What the server says of a log, as of when it looked. */
+/** The bounds of a log as a server reports them. */
 export interface LogState {
   readonly first: number
   readonly end: number
@@ -10,10 +10,10 @@ export interface LogState {
 
 export const stateOf = ({ first, end, entries }: PartitionLog): LogState => ({ first, end, messages: entries.length })
 
-/** Questions that retention may pass behind. */
+/** Requests during which retention may run, after the answer was determined. */
 export type Step = 'info' | 'get' | 'create' | 'next'
 
-/** Refusals: those that pass, and one that the adapter takes for final. */
+/** Refusals: transient ones, and one that the adapter treats as permanent. */
 export const refusals = [
   { code: 503, err_code: 10008, description: 'JetStream system temporarily unavailable' },
   { code: 503, err_code: 10023, description: 'insufficient resources' },
@@ -21,10 +21,10 @@ export const refusals = [
   { code: 500, err_code: 10012, description: 'consumer creation failed' },
 ] as const
 
-/** By which a pull request ends before it has everything. */
+/** Statuses with which a pull request ends early. */
 const earlyStatuses = ['409 Leadership Change', '409 Consumer Deleted', '408 Request Timeout', '503'] as const
 
-/** Faults that wait for the question that they happen to; each happens once. */
+/** Faults that wait for a matching request. Each occurs once. */
 export class ArmedFaults {
   readonly random: Random
   readonly retention = new Map<Step, number>()
@@ -33,7 +33,7 @@ export class ArmedFaults {
   refusing = 0
   refusesAll: (typeof refusals)[number] | undefined
   losingAnswers = 0
-  /** First messages of the next consumer that get lost on their way. */
+  /** Number of the first messages of the next consumer to lose in transit. */
   losing = 0
 
   constructor(random: Random) {
@@ -56,7 +56,7 @@ export class ArmedFaults {
     }
   }
 
-  /** Retention passes some records behind a question of this kind. */
+  /** Lets retention remove records after a request of this kind. */
   after(step: Step, log: PartitionLog, nowMs: number): void {
     const count = this.retention.get(step)
     if (count === undefined || log.first === log.head) return
@@ -65,8 +65,9 @@ export class ArmedFaults {
   }
 
   /**
-   * A server that is behind answers: of another end than the log has now. One that has the same records has lost the same of them to
-   * their age, since each server looks for itself.
+   * Returns the bounds of the log, possibly those of an outdated server, whose end differs from
+   * the current one. A server with the same end has also removed the same records by age, since
+   * each server applies retention itself.
    */
   state(log: PartitionLog): LogState {
     const now = stateOf(log)

@@ -11,7 +11,7 @@ import { Published } from './published.ts'
 type Surroundings = Pick<ClusterSurroundings, 'time' | 'broker' | 'truth' | 'verdict'>
 type PublishOptions = Pick<NatsOptions, 'publishTimeoutMs' | 'publishAttemptMs' | 'maxFlyingRecords' | 'maxQueuedBytes'>
 
-/** What becomes of a record that a server does not simply take. */
+/** What happens to a record that a server does not store normally. */
 type Trouble =
   | 'lost'
   | 'unacknowledged'
@@ -20,10 +20,10 @@ type Trouble =
 
 /** Share of the histories in which gateways publish. */
 const share = 0.4
-/** How often a server is in trouble, by records, and for how long at most, ms. */
+/** Share of the records at which a server's trouble begins, and its duration at most, ms. */
 const troubleShare = 0.04
 const troubleMs = 1200
-/** How long an acknowledgement may take then, ms. */
+/** Delay of an acknowledgement in that case, ms, at most. */
 const lateMs = 400
 const nothing = Buffer.alloc(0)
 const idLine = /^Nats-Msg-Id: (.*)$/m
@@ -39,7 +39,7 @@ const troubles: readonly Trouble[] = [
 
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
 
-/** Publishing through the adapters: what gateways send, and what the server makes of it. */
+/** Publishing through the adapters: what gateways send, and how the server handles it. */
 export class JetStreamPublishing {
   readonly options: PublishOptions
   readonly published: Published
@@ -47,13 +47,16 @@ export class JetStreamPublishing {
   readonly sources = new Set<PublishingSource>()
   readonly #surroundings: Surroundings
   readonly #random: Random
-  /** By log: records by their ids, as far as its duplicate window reaches. */
+  /** By log: records by message id, within the duplicate window. */
   readonly #ids = new WeakMap<PartitionLog, Map<string, LogRecord>>()
   #trouble: Trouble = 'late'
   #troubledUntilMs = 0
   #isHealed = false
 
-  /** With random numbers of its own; undefined where the history has none of it. */
+  /**
+   * Draws with a separate sequence of random numbers whether gateways publish in the history;
+   * undefined = they do not.
+   */
   static draw(seed: number, surroundings: Surroundings): JetStreamPublishing | undefined {
     const random = seededRandom(seed ^ 0x1f83d9ab)
     return random.next() < share ? new JetStreamPublishing(surroundings, random) : undefined
@@ -76,7 +79,7 @@ export class JetStreamPublishing {
     this.#isHealed = true
   }
 
-  /** A record has come to the server. */
+  /** Handles a record that reached the server. */
   sent(connection: ModelConnection, { subject, payload, headers, reply: to }: Sent): void {
     const { broker } = this.#surroundings
     const [name = '', number = '', ...key] = subject.split('.')
@@ -129,7 +132,7 @@ export class JetStreamPublishing {
     return record
   }
 
-  /** What a rewrite took it has forgotten. */
+  /** Returns the record with this message id. Records that a rewrite removed are forgotten. */
   #known(log: PartitionLog, id: string): LogRecord | undefined {
     const record = this.#ids.get(log)?.get(id)
     return record?.gone === 'rewritten' ? undefined : record

@@ -14,7 +14,7 @@ const nsPerMs = 1e6
 
 interface GetRequest {
   readonly seq: number
-  /** The first one from there on, of this subject. */
+  /** Asks for the first message from the sequence on, of this subject. */
   readonly next_by_subj?: '>'
 }
 
@@ -29,7 +29,7 @@ interface CreateRequest {
   }
 }
 
-/** A refusal, as the API tells it. */
+/** An API error. */
 class Refused extends Error {
   readonly error: { code: number; err_code: number; description: string }
 
@@ -39,23 +39,26 @@ class Refused extends Error {
   }
 }
 
-/** One nats-server over the logs of one stream of a history: partition p of NAME is `NAME-p`, as the adapter has it. */
+/**
+ * One nats-server over the logs of one stream of a history. Partition p of NAME is the JetStream
+ * stream `NAME-p`, as in the adapter.
+ */
 export class ModelServer implements ServerEnd, ConsumerHost {
   readonly process: Process
   readonly faults: ArmedFaults
   readonly connections = new Set<ModelConnection>()
   readonly consumers = new Map<string, Consumer>()
-  /** Messages that a consumer sends at once. */
+  /** Messages of a consumer in one burst. */
   batch = 20
-  /** The streams' subjects, where they are not those of the partitions. */
+  /** Subjects of the streams, if they differ from those of the partitions. */
   subjects: readonly string[] | undefined
   readonly #time: VirtualTime
   readonly #broker: SimBroker
   readonly #random: Random
   readonly #isLong: boolean
-  /** What a record takes on disk, bytes: with large ones a few are a backlog. */
+  /** Size of a record on disk, bytes. If it is large, a few records are a backlog. */
   readonly #recordBytes: number
-  /** How often each log was rewritten when its consumers were last looked after. */
+  /** Number of rewrites of each log at the last check of its consumers. */
   readonly #rewrites = new WeakMap<PartitionLog, number>()
   readonly #publishing: JetStreamPublishing | undefined
   #downUntilMs = 0
@@ -75,7 +78,7 @@ export class ModelServer implements ServerEnd, ConsumerHost {
     return this.#time.nowMs >= this.#downUntilMs
   }
 
-  /** Ends at once and comes back, with what is on disk. */
+  /** Stops immediately, and restarts after `downMs` with what is on disk. */
   restart(downMs: number): void {
     this.#downUntilMs = this.#time.nowMs + downMs
     this.consumers.clear()
@@ -99,7 +102,7 @@ export class ModelServer implements ServerEnd, ConsumerHost {
 
   published(connection: ModelConnection, sent: Sent): void {
     const { subject, reply } = sent
-    // What came to a server that has ended since.
+    // The message reached a server that has stopped since.
     if (!this.connections.has(connection)) return
     if (sent.headers !== undefined) this.#publishing?.sent(connection, sent)
     if (subject.startsWith('$JS.FC.')) this.#flowed(subject)
@@ -139,7 +142,10 @@ export class ModelServer implements ServerEnd, ConsumerHost {
     this.#time.add(this.process, ms, run)
   }
 
-  /** Its end moved back: the server has come back without what it had not synced, or took another one's word for it and dropped its consumers. */
+  /**
+   * Handles a log whose end moved back: the server restarted without unsynced records, or adopted
+   * another server's log and dropped its consumers.
+   */
   #rewritten(log: PartitionLog): void {
     if (this.#rewrites.get(log) === log.rewrites.length) return
     this.#rewrites.set(log, log.rewrites.length)
@@ -190,7 +196,7 @@ export class ModelServer implements ServerEnd, ConsumerHost {
     const { first, end, messages } = this.faults.state(log)
     const { id } = this.#broker.current
     const subjects = this.subjects ?? [`${this.#broker.name}.${log.partition}.>`]
-    // A stream that never had a record, and servers before 2.10, have no first sequence.
+    // A stream without any record so far, and servers before 2.10, report no first sequence.
     const firstSequence = messages === 0 && end === 1 ? 0 : first
     this.faults.after('info', log, this.#time.nowMs)
     return {

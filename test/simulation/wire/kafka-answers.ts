@@ -1,8 +1,9 @@
 import { type ByteReader, ByteWriter } from '../../../src/source/kafka/encoding.ts'
 import type { Aborted } from './kafka-log.ts'
 
-// Requests as the adapter writes them and answers as Kafka does (https://kafka.apache.org/protocol): Fetch v13, Metadata v12,
-// ListOffsets v4, Produce v8, InitProducerId v1. Bodies of flexible versions begin with their header's section of tags.
+// Decodes requests as the adapter writes them, and encodes answers as Kafka does
+// (https://kafka.apache.org/protocol): Fetch v13, Metadata v12, ListOffsets v4, Produce v8,
+// InitProducerId v1. Bodies of flexible versions begin with the tagged fields of their header.
 
 export const apiKey = { produce: 0, fetch: 1, listOffsets: 2, metadata: 3, initProducerId: 22 } as const
 
@@ -52,7 +53,7 @@ export interface FetchAnswer {
   readonly aborted: readonly Aborted[]
   readonly records: Buffer
   readonly diverging?: { readonly epoch: number; readonly endOffset: number }
-  /** Told with some errors (KIP-951). */
+  /** The current leader, sent with some errors (KIP-951). */
   readonly leader?: Leader
 }
 
@@ -61,7 +62,7 @@ const leaderTag = 1
 
 export function writeFetch(topicId: string, answers: readonly FetchAnswer[], throttleMs: number): Buffer {
   const writer = new ByteWriter().noTags().int32(throttleMs).int16(0).int32(0)
-  // A client that is throttled gets nothing (KIP-219).
+  // A throttled client receives no data (KIP-219).
   if (throttleMs > 0) return writer.compactLength(0).noTags().written()
   writer.compactLength(1).uuid(topicId).compactLength(answers.length)
   for (const { partition, error, high, stable, first, aborted, records, diverging, leader } of answers) {
@@ -131,7 +132,7 @@ export interface AskedOffset {
   readonly timeMs: number
 }
 
-/** `offset` −1 = there is none. */
+/** `offset` -1 = none. */
 export interface OffsetAnswer {
   readonly error: number
   readonly offset: number

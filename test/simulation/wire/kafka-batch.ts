@@ -3,7 +3,7 @@ import { crc32c } from '@node-rs/crc32'
 import { compressFrameSync } from 'lz4-napi'
 import { compressSync } from 'snappy'
 
-/** What a record is made of; `deltaOffset` and `deltaMs` are to the batch's. */
+/** The fields of a record. `offsetDelta` and `timeDelta` (ms) are relative to the batch. */
 export interface RecordSpec {
   readonly offsetDelta: number
   readonly timeDelta?: number
@@ -22,19 +22,19 @@ export interface BatchSpec {
   readonly maxTimeMs?: number
   readonly logAppendTime?: boolean
   readonly transactional?: boolean
-  /** 0 = an abort, 1 = a commit, `emptied` = either of them, as compaction leaves it. */
+  /** 0 = an abort, 1 = a commit, `emptied` = either of them after compaction. */
   readonly marker?: 0 | 1 | 'emptied'
   readonly producerId?: number
 }
 
-/** One record batch of format 2, as a broker stores it. */
+/** Encodes one record batch of format 2, as a broker stores it. */
 export function batch(spec: BatchSpec): Buffer {
   const marked = typeof spec.marker === 'number' ? [markerRecord(spec.marker)] : []
   const specs = spec.marker === undefined ? spec.records : marked
   return stored(spec, specs, compressed(spec.codec ?? 'none', encoded(specs)))
 }
 
-/** A batch whose records are compressed in a way of the caller's, by the codec that `spec` names. */
+/** Encodes a batch whose records `compress` compresses. `spec` names the codec. */
 export function compressedBy(spec: BatchSpec, compress: (records: Buffer) => Buffer): Buffer {
   return stored(spec, spec.records, compress(encoded(spec.records)))
 }
@@ -56,7 +56,7 @@ function stored(spec: BatchSpec, specs: readonly RecordSpec[], body: Buffer): Bu
   return sealed(Buffer.concat([header, body]))
 }
 
-/** The batch with a checksum that is right for what it holds now. */
+/** Updates the checksum of a batch to match its content. */
 export function sealed(bytes: Buffer): Buffer {
   bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17)
   return bytes
@@ -89,7 +89,7 @@ function compressed(codec: keyof typeof codecNumbers, records: Buffer): Buffer {
   }
 }
 
-/** As Java's snappy stream: a header, then blocks with their lengths. */
+/** Compresses as Java's snappy stream does: a header, then blocks with their lengths. */
 export function xerial(records: Buffer): Buffer {
   const parts: Buffer[] = [Buffer.from('82534e41505059000000000100000001', 'hex')]
   const blockBytes = 32 << 10

@@ -13,21 +13,22 @@ import { type Hindrance, KafkaPublishing } from './kafka-publishing.ts'
 import { SimKafkaSource } from './kafka-source.ts'
 
 const nodeCount = 3
-/** How long the controller's word takes to a node, ms, at most. */
+/** Time until news from the controller reaches a node, ms, at most. */
 const newsMs = 150
 
-/** Where what is written is judged. */
+/** The judges of written records. */
 type Judges = Pick<ClusterSurroundings, 'truth' | 'verdict'>
 
-/** What a new leader may show until then. */
+/** A limit on the high watermark of a new leader: `high` until `untilMs`. */
 interface Lag {
   readonly high: number
   readonly untilMs: number
 }
 
 /**
- * Brokers over the history's logs: several nodes, each with its own knowledge of who leads what, and a controller that moves
- * leaders. A node that has not heard that it leads no more answers as it always did.
+ * Brokers over the logs of the history: several nodes, each with its own view of the leaders, and
+ * a controller that moves leaders. A former leader answers as before until it hears of its
+ * successor.
  */
 export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher, FaultyCluster {
   readonly time: VirtualTime
@@ -38,7 +39,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
   readonly #logs = new Map<PartitionLog, KafkaLog>()
   readonly #lags = new Map<KafkaLog, Lag>()
   readonly #sources = new Set<SimKafkaSource>()
-  /** Absent where nobody publishes through a gateway. */
+  /** Undefined if no gateway publishes in this history. */
   readonly #publishing: KafkaPublishing | undefined
   #image: ClusterImage
   #producers = 1000
@@ -56,7 +57,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
     this.#publishing = judges && KafkaPublishing.draw(seed, { time, broker, ...judges }, this.#sources)
   }
 
-  // MetadataWatcher: the controller hears of everything at once.
+  // MetadataWatcher: the controller learns everything immediately.
 
   get partitions(): number {
     return this.broker.partitions
@@ -175,7 +176,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
     const { incarnation } = this.#image
     if (incarnation?.logs[partition] === undefined) return
     const log = this.log(incarnation, partition)
-    // What the former leader has.
+    // Captures the log of the former leader.
     void log.image
     log.log.elect()
     this.publish((p) => (p === partition ? to : undefined))
@@ -215,7 +216,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
     for (const task of node.held.splice(0)) task()
   }
 
-  /** Makes the image of what is now; nodes hear of it each in its time. */
+  /** Publishes the image of the current state. Nodes receive it at different times. */
   publish(to: (partition: number) => number | undefined = () => undefined): void {
     const before = this.#image
     this.#image = this.#next(before, to)
@@ -241,14 +242,17 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
       const wanted = to(partition)
       if (wanted !== undefined) return { node: wanted, epoch }
       if (old?.epoch === epoch) return old
-      // Mostly another one: a log that was cut by a power failure keeps its leader.
+      // Usually another node. A log that was cut by a power failure keeps its leader.
       return { node: old === undefined || this.random.next() < 0.75 ? this.#elect(old?.node ?? -1) : old.node, epoch }
     })
     const alive = this.nodes.filter(({ state }) => state === 'up').map(({ id }) => id)
     return { version: version + 1, alive, incarnation: current, leaders: next }
   }
 
-  /** A leader's log has an epoch of its own, also where nobody reads it before the next one leads. */
+  /**
+   * Starts the epoch of each new leader in its log, even if nothing reads the log before the next
+   * leader.
+   */
   #beginLeading({ leaders }: ClusterImage): void {
     const { incarnation, leaders: next } = this.#image
     if (incarnation === undefined) return
@@ -256,7 +260,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
       if (leaders[partition]?.epoch !== epoch) void this.log(incarnation, partition).image
   }
 
-  /** Who leads no more goes on with what it has, until it hears of it. */
+  /** A former leader continues with its image of the log until it hears of its successor. */
   #keepFormer({ incarnation, leaders }: ClusterImage): void {
     const { version, incarnation: current, leaders: next } = this.#image
     if (incarnation === undefined) return
@@ -275,7 +279,7 @@ export class KafkaCluster implements SimulatedCluster, NodeHost, MetadataWatcher
     }
   }
 
-  /** A node that is there, and not this one if there is another. */
+  /** Elects a node that is available, a different one if possible. */
   #elect(not: number): number {
     const there = this.nodes.filter(({ id, state, deaf }) => id !== not && state === 'up' && !deaf)
     return there[Math.floor(this.random.next() * there.length)]?.id ?? (not > 0 ? not : 1)

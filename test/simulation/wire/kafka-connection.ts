@@ -6,21 +6,24 @@ import type { Process, VirtualTime } from '../virtual-time.ts'
 import { apiKey } from './kafka-answers.ts'
 import type { KafkaNode, Reply } from './kafka-node.ts'
 
-/** One gateway's way to all nodes. */
+/** The network between one gateway and all nodes. */
 export interface Route {
   readonly time: VirtualTime
-  /** Of the nodes. */
+  /** The process of the nodes. */
   readonly brokers: Process
   readonly gateway: Process
   readonly random: Random
-  /** Upper bound of what a message takes, ms. */
+  /** Upper bound of the latency of a message, ms. */
   readonly latencyMs: number
-  /** `refused`: whoever connects is told so. `silent`: nothing arrives, and nothing is told. */
+  /**
+   * `refused`: connections fail with an error. `silent`: nothing arrives, and nothing reports
+   * that.
+   */
   readonly link: 'open' | 'refused' | 'silent'
   /** Runs `task` once the link is open again. */
   hold(task: () => void): void
   readonly connections: Set<ModelConnection>
-  /** A broker has asked for a pause. */
+  /** Reports that a broker asked for a pause. */
   throttled(use: BrokerUse, ms: number): void
 }
 
@@ -34,7 +37,10 @@ interface Sent {
 const refusedError = () => new Error('Connection error: connect ECONNREFUSED')
 const closedError = () => new Error('Connection error: Closed connection')
 
-/** A connection of kafkajs's, as far as it is used: requests in order, one after the other at the node. */
+/**
+ * A model of kafkajs's connection, as far as the adapter uses it. The node handles its requests
+ * in order, one at a time.
+ */
 export class ModelConnection implements RawConnection {
   readonly node: KafkaNode
   readonly #route: Route
@@ -98,7 +104,7 @@ export class ModelConnection implements RawConnection {
     return response.parse(await response.decode(bytes))
   }
 
-  /** The other side is gone: whoever waits is told. */
+  /** Ends the connection from the other side. All waiting requests fail. */
   broken(): void {
     if (this.#state === 'closed') return
     this.#close()
@@ -113,7 +119,10 @@ export class ModelConnection implements RawConnection {
     for (const sent of this.#queue.splice(0)) this.#carryOut(sent)
   }
 
-  /** What has reached the node is written, though nobody waits for the answer any more. */
+  /**
+   * A produce request that has reached the node is written, although nothing waits for the answer
+   * any more.
+   */
   #carryOut({ key, body }: Sent): void {
     if (key === apiKey.produce && this.node.state === 'up') this.node.handle(key, body, () => {})
   }
@@ -152,7 +161,7 @@ export class ModelConnection implements RawConnection {
     if (this.#sent.delete(sent)) sent.answered(bytes)
   }
 
-  // The way there and back, in order
+  // Both directions, each in order
 
   #up(arrive: () => void): void {
     const { time, brokers } = this.#route
@@ -169,7 +178,7 @@ export class ModelConnection implements RawConnection {
     })
   }
 
-  /** Runs `task` once the link is open and the node goes on. */
+  /** Runs `task` once the link is open and the node is not frozen. */
   #reached(task: () => void): void {
     if (this.#route.link === 'silent') this.#route.hold(() => this.#reached(task))
     else if (this.node.state === 'frozen') this.node.held.push(() => this.#reached(task))
@@ -190,7 +199,7 @@ const versions = Object.fromEntries(
   ].map(([key, maxVersion]) => [key!, { minVersion: 0, maxVersion: maxVersion! }]),
 )
 
-/** In place of kafkajs: brokers by their address. */
+/** Replaces kafkajs: finds model brokers by address. */
 export class ModelConnector implements BrokerConnector {
   readonly options: KafkaOptions
   readonly clock: Process

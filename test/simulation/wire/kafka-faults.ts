@@ -1,37 +1,37 @@
 import type { SimBroker } from '../broker.ts'
 import type { KafkaNode } from './kafka-node.ts'
 
-/** What faults do to a cluster. */
+/** The operations of faults on a cluster. */
 export interface FaultyCluster {
   readonly broker: SimBroker
   readonly nodes: readonly KafkaNode[]
   readonly nowMs: number
-  /** Chunks that retention is to follow at once. */
+  /** Number of chunk reads that retention still follows immediately. */
   sweeps: number
   partitionAt(x: number): number
   leaderOf(partition: number): KafkaNode | undefined
-  /** Another node leads the partition. */
+  /** Moves the partition to another leader. */
   move(partition: number): void
-  /** All that the node leads goes to others. */
+  /** Moves all partitions that the node leads to others. */
   moveFrom(node: KafkaNode): void
-  /** The partition's leader shows no more than this for a while. */
+  /** Limits the high watermark of the partition's leader for `ms`. */
   lag(partition: number, high: number, ms: number): void
-  /** What the controller says reaches the node after all. */
+  /** Lets the node receive news from the controller again. */
   hear(node: KafkaNode): void
   revive(node: KafkaNode): void
   breakConnections(node: KafkaNode): void
   after(ms: number, task: () => void): () => void
 }
 
-/** Each takes what it needs of two numbers in [0, 1), and says what happened. */
+/** Applies a fault, with parameters from two numbers in [0, 1). Returns a description. */
 type Fault = (cluster: FaultyCluster, y: number, z: number) => string
 
 const nodeAt = ({ nodes }: FaultyCluster, y: number): KafkaNode => nodes[Math.floor(y * nodes.length)]!
 
-/** Errors of a leader that pass: its disk, its replicas, the broker itself. */
+/** Transient errors of a leader: its disk, its replicas, the broker itself. */
 const passing = [56, 9, 6, -1, 3, 5] as const
 
-/** What only a cluster of several Kafka brokers does. */
+/** Faults that need a cluster of several Kafka brokers. */
 export const faults: readonly Fault[] = [
   function moves(cluster, y) {
     const partition = cluster.partitionAt(y)
@@ -45,7 +45,7 @@ export const faults: readonly Fault[] = [
     const high = Math.max(first, end - 1 - Math.floor(z * 8))
     cluster.move(partition)
     cluster.lag(partition, high, 100 + z * 3000)
-    return `partition ${partition} has another leader, which shows it up to ${high} for a while`
+    return `partition ${partition} has another leader, with a high watermark of ${high} for a while`
   },
 
   function goesDown(cluster, y, z) {
@@ -72,7 +72,7 @@ export const faults: readonly Fault[] = [
       cluster.revive(node)
       cluster.after(y * 400, () => cluster.hear(node))
     })
-    return `node ${node.id} stands still`
+    return `node ${node.id} is frozen`
   },
 
   function isCutOff(cluster, y, z) {
@@ -80,7 +80,7 @@ export const faults: readonly Fault[] = [
     node.deaf = true
     cluster.moveFrom(node)
     cluster.after(500 + z * 6000, () => cluster.hear(node))
-    return `the controller does not reach node ${node.id}, and others lead what it led`
+    return `the controller does not reach node ${node.id}, and others lead its partitions`
   },
 
   function isSlow(cluster, y, z) {
@@ -89,7 +89,7 @@ export const faults: readonly Fault[] = [
     cluster.after(1000 + y * 4000, () => {
       node.slowMs = 0
     })
-    return `node ${node.id} takes up to ${node.slowMs.toFixed(0)} ms`
+    return `node ${node.id} answers after up to ${node.slowMs.toFixed(0)} ms`
   },
 
   function throttles(cluster, y, z) {
@@ -110,6 +110,6 @@ export const faults: readonly Fault[] = [
 
   function sweeps(cluster, y) {
     cluster.sweeps = 1 + Math.floor(y * 3)
-    return `retention follows the next ${cluster.sweeps} chunks that are read`
+    return `retention follows the next ${cluster.sweeps} chunk reads`
   },
 ]

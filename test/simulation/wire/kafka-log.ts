@@ -3,14 +3,14 @@ import type { EpochStart, LogRecord, Marker, PartitionLog } from '../partition-l
 import { type BatchSpec, batch } from './kafka-batch.ts'
 import { Producers } from './kafka-producers.ts'
 
-/** A record batch as it lies in the log. */
+/** A record batch as stored in the log. */
 interface StoredBatch {
   readonly spec: BatchSpec
   readonly base: number
   readonly last: number
   readonly bytes: Buffer
   readonly damaged: boolean
-  /** The broker itself finds it damaged when it reads it. */
+  /** The broker itself detects the damage when it reads the batch. */
   readonly unreadable: boolean
 }
 
@@ -20,7 +20,7 @@ export interface Aborted {
   readonly lastOffset: number
 }
 
-/** What one replica has of a partition at a moment. */
+/** The content of one replica of a partition at one moment. */
 export interface LogImage {
   readonly batches: readonly StoredBatch[]
   readonly aborted: readonly Aborted[]
@@ -31,7 +31,7 @@ export interface LogImage {
   /** The high watermark, and the last stable offset below it. */
   readonly high: number
   readonly stable: number
-  /** For questions by time. */
+  /** For ListOffsets by time. */
   readonly entries: readonly LogRecord[]
 }
 
@@ -42,16 +42,19 @@ const lastOffsetDeltaAt = 23
 const codecs = ['gzip', 'snappy', 'snappy-raw', 'lz4', 'zstd'] as const
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
 
-/** The truth of one partition in Kafka's form: batches that never change once they are written, but for what a rewrite takes. */
+/**
+ * The log of one partition in Kafka's format. Written batches never change, except for what a
+ * rewrite removes.
+ */
 export class KafkaLog {
   readonly log: PartitionLog
   readonly producers = new Producers()
   readonly #random: Random
   #batches: StoredBatch[] = []
   #aborted: Aborted[] = []
-  /** By transaction: its producer, as this partition knows it, and where it begins here. */
+  /** By transaction: its producer in this partition, and its first offset here. */
   readonly #producers = new Map<number, { readonly producer: number; readonly first: number }>()
-  /** Producers of transactions that have no marker in the log: not to be used again. */
+  /** Producers of transactions without a marker in the log. They must not be reused. */
   readonly #busy = new Set<number>()
   readonly #waiting = new Set<() => void>()
   #isListening = false
@@ -66,12 +69,12 @@ export class KafkaLog {
     this.#image = this.#snapshot()
   }
 
-  /** As it was when it was last looked at. */
+  /** The image of the last look. */
   get last(): LogImage {
     return this.#image
   }
 
-  /** As it is now. */
+  /** The current image. */
   get image(): LogImage {
     const { log } = this
     for (; this.#rewrites < log.rewrites.length; this.#rewrites++) this.#cut(log.rewrites[this.#rewrites]!.from)
@@ -80,7 +83,10 @@ export class KafkaLog {
     return this.#image
   }
 
-  /** Calls `changed` at each change, until the result is called. `soon` runs a task once the change is complete. */
+  /**
+   * Calls `changed` at each change until the returned function is called. `soon` runs a task once
+   * the change is complete.
+   */
   watch(changed: () => void, soon: (task: () => void) => void): () => void {
     this.#waiting.add(changed)
     if (!this.#isListening) {
@@ -105,7 +111,10 @@ export class KafkaLog {
     return { batches, aborted: this.#aborted.slice(), epochs: known, first, end, high: end, stable: head, entries }
   }
 
-  /** The log ends at `from`; a batch that reaches over it is written anew, shorter. */
+  /**
+   * Cuts the log at `from`. A batch across `from` is written again without the records that are
+   * gone.
+   */
   #cut(from: number): void {
     this.#next = Math.min(this.#next, from)
     this.producers.cut(from)
@@ -122,7 +131,10 @@ export class KafkaLog {
     this.#store({ ...across.spec, records: kept, lastDelta: from - 1 - base })
   }
 
-  /** Producers whose markers go have not ended their transactions: what they began since goes on with others, if at all. */
+  /**
+   * Reopens transactions whose markers were removed. Later transactions of the same producer
+   * continue with other producers, if at all.
+   */
   #unmark(from: number): void {
     const unmarked = new Set<number>()
     for (const { spec, last } of this.#batches) {
@@ -134,7 +146,10 @@ export class KafkaLog {
     }
   }
 
-  /** They stay aborted, also those whose markers nobody has seen. */
+  /**
+   * Keeps transactions aborted whose markers were removed, even if no reader has seen the
+   * markers.
+   */
   #abortUnmarked(): void {
     for (const { transaction, first } of this.log.unmarked.splice(0)) {
       const producerId = this.#producerOf(transaction, first)
@@ -143,7 +158,7 @@ export class KafkaLog {
     }
   }
 
-  /** What was appended since, in batches. */
+  /** Writes the records appended since the last look as batches. */
   #write(): void {
     const { entries, ended, end } = this.log
     const markers = new Map(ended.filter(({ offset }) => offset >= this.#next).map((each) => [each.offset, each]))
@@ -158,12 +173,15 @@ export class KafkaLog {
     }
   }
 
-  /** What compaction leaves of records that are gone: nothing, or an empty batch, or one that ends behind its last record. */
+  /**
+   * Writes what compaction leaves of removed records: nothing, an empty batch, or a batch that
+   * ends after its last record.
+   */
   #hole(to: number): void {
     const before = this.#batches.at(-1)
     const way = this.#random.next()
     const epoch = this.#epochAt(this.#next)
-    // The end of a log is never compacted away.
+    // Compaction never removes the end of a log.
     if (way < 0.25 || to === this.log.end) {
       this.#store({ base: this.#next, records: [], lastDelta: to - 1 - this.#next, epoch })
     } else if (way < 0.5 && before !== undefined && this.#mayGrow(before, epoch)) {
@@ -173,7 +191,10 @@ export class KafkaLog {
     this.#next = to
   }
 
-  /** Nobody was given it yet, and what is behind it may have been its own. */
+  /**
+   * Whether a batch may grow over the hole: no reader has received it yet, and the records of the
+   * hole may have been its own.
+   */
   #mayGrow({ spec, base, last, damaged }: StoredBatch, epoch: number): boolean {
     if (damaged || spec.marker !== undefined || spec.epoch !== epoch) return false
     return last === this.#next - 1 && base >= this.#image.end
@@ -183,7 +204,7 @@ export class KafkaLog {
     return this.log.epochs.findLast((start) => start.offset <= offset)?.epoch ?? 0
   }
 
-  /** How many records became one batch. */
+  /** Writes one batch and returns the number of its records. */
   #group(at: number): number {
     const { entries } = this.log
     const head = entries[at]!
@@ -219,7 +240,10 @@ export class KafkaLog {
     return { ...plain, transactional: true, producerId: this.#producerOf(transaction, offset) }
   }
 
-  /** The first that no other transaction has now: producers go on with their next transaction. */
+  /**
+   * Returns the first producer without another open transaction. Producers continue with their
+   * next transaction.
+   */
   #producerOf(transaction: number, first: number): number {
     const known = this.#producers.get(transaction)
     if (known !== undefined) return known.producer
@@ -243,7 +267,10 @@ export class KafkaLog {
     this.#batches.push({ spec, base: spec.base, last, bytes: batch(spec), damaged: false, unreadable: false })
   }
 
-  /** A bit that flipped, in the records or in what the header says of itself; or the broker notices. */
+  /**
+   * Stores a batch with a flipped bit, in the records or in the header. In some cases the broker
+   * detects it.
+   */
   #damage(spec: BatchSpec): void {
     const way = this.#random.next()
     const bytes = batch(spec)

@@ -22,39 +22,44 @@ import type { KafkaLog, LogImage } from './kafka-log.ts'
 import { numbersOf } from './kafka-producers.ts'
 import type { ByteQuota } from './kafka-quota.ts'
 
-/** The cluster as its controller publishes it. */
+/** The state of the cluster as the controller publishes it. */
 export interface ClusterImage {
   readonly version: number
-  /** Nodes that count as alive. */
+  /** Ids of the nodes that count as alive. */
   readonly alive: readonly number[]
-  /** undefined = there is no such topic. */
+  /** undefined = the topic does not exist. */
   readonly incarnation: Incarnation | undefined
   readonly leaders: readonly Leader[]
 }
 
-/** What a node has of a partition that it leads no more, as long as it has not heard of that. */
+/** The log of a former leader, until the node hears of its successor. */
 interface Former {
   readonly image: LogImage
-  /** Of the image in which another one leads. */
+  /** Version of the cluster image with the next leader. */
   readonly version: number
 }
 
-/** What a node needs of its cluster. */
+/** The cluster as a node sees it. */
 export interface NodeHost {
   readonly nodes: readonly KafkaNode[]
   readonly nowMs: number
-  /** Sees what has happened to the logs. */
+  /** Picks up changes of the logs. */
   look(): void
   log(incarnation: Incarnation, partition: number): KafkaLog
-  /** How far a new leader may show its log; undefined = to its end. */
+  /** Returns the limit of a new leader's high watermark; undefined = none. */
   shownUpTo(log: KafkaLog): number | undefined
-  /** A chunk was read. */
+  /** Notes that a chunk was read. */
   wasRead(log: KafkaLog): void
-  /** Whether the node leads the partition for its controller too, whatever it has heard: others follow it no more else. */
+  /**
+   * Whether the node leads the partition according to the controller. Otherwise followers no
+   * longer replicate from it.
+   */
   isLed(node: KafkaNode, incarnation: Incarnation, partition: number): boolean
-  /** What keeps a batch of that size from being acknowledged, though it may be written. */
+  /**
+   * Returns the reason why a batch of this size is not acknowledged, although it may be written.
+   */
   hindrance(bytes: number): { readonly error: number; readonly isWritten: boolean } | undefined
-  /** A batch becomes a part of the log; the offset of its first record. */
+  /** Appends a batch to the log. Returns the offset of its first record. */
   append(log: KafkaLog, batch: Buffer): number
   newProducerId(): number
   soon(task: () => void): void
@@ -64,7 +69,7 @@ export interface NodeHost {
 
 export interface Reply {
   readonly bytes: Buffer
-  /** The connection is not read for so long, ms. */
+  /** How long the broker mutes the connection, ms. */
   readonly throttleMs: number
 }
 
@@ -76,26 +81,29 @@ const isAnswered = ({ error, diverging, records }: FetchAnswer) =>
 
 export const placeKey = (incarnation: Incarnation, partition: number): string => `${incarnation.index}/${partition}`
 
-/** One broker of the cluster: what it knows of it, and what it answers by that. */
+/** One broker of the cluster. It answers from its own view of the cluster. */
 export class KafkaNode {
   readonly id: number
   readonly port: number
   state: 'up' | 'frozen' | 'down' = 'up'
-  /** The controller's word does not reach it. */
+  /** News from the controller does not reach the node. */
   deaf = false
-  /** Upper bound of what it takes for an answer, ms. */
+  /** Upper bound of the time for an answer, ms. */
   slowMs = 0
-  /** Fetches, or all requests, are throttled until then, by so much, ms. */
+  /**
+   * Until `throttledUntilMs`, answers to fetches, or to all requests, ask for a pause of
+   * `throttleMs`.
+   */
   throttledUntilMs = 0
   throttleMs = 0
   throttlesAll = false
-  /** Of whoever fetches; undefined = there is none. */
+  /** Quota of fetches; undefined = none. */
   quota: ByteQuota | undefined
-  /** An error that it answers for one partition until then. */
+  /** An error code in the answers for one partition, until `untilMs`. */
   failing: { readonly partition: number; readonly error: number; readonly untilMs: number } | undefined
   image: ClusterImage
   readonly former = new Map<string, Former>()
-  /** What waits for it to go on. */
+  /** Tasks that wait until the node runs again. */
   readonly held: (() => void)[] = []
   readonly #host: NodeHost
   readonly #waiting = new Set<() => void>()
@@ -118,7 +126,10 @@ export class KafkaNode {
     for (const changed of [...this.#waiting]) changed()
   }
 
-  /** Answers by `reply`, at once or when there is something; the result takes that back. */
+  /**
+   * Answers with `reply`, immediately or when there are records. The returned function cancels
+   * the answer.
+   */
   handle(key: number, body: Buffer, reply: (reply: Reply) => void): () => void {
     this.#host.look()
     const reader = new ByteReader(body)
@@ -137,12 +148,12 @@ export class KafkaNode {
         reply(this.#throttled((ms) => this.#offsets(readOffsets(reader), ms)))
         break
       default:
-        throw new Error(`the model knows no request ${key}`)
+        throw new Error(`the model does not support request ${key}`)
     }
     return () => {}
   }
 
-  /** An answer to anything but a fetch. */
+  /** Builds an answer to any request but a fetch. */
   #throttled(write: (throttleMs: number) => Buffer): Reply {
     const throttleMs = this.throttlesAll && this.#host.nowMs < this.throttledUntilMs ? this.throttleMs : 0
     return { bytes: write(throttleMs), throttleMs }
@@ -210,7 +221,7 @@ export class KafkaNode {
     )
   }
 
-  /** Why it does not answer for the partition; 0 where it does. */
+  /** Returns the error code for the partition; 0 = none. */
   #problem(partition: number, leaderEpoch: number): number {
     const { incarnation, leaders } = this.image
     const leader = leaders[partition]
@@ -244,7 +255,7 @@ export class KafkaNode {
     if (problem !== 0) answer(problem)
     else if (host.isLed(this, incarnation!, partition)) this.#write(host.log(incarnation!, partition), batch, answer)
     else {
-      // It has it in its own log until it hears that it leads no more.
+      // The batch is only in the log of this former leader until it hears of its successor.
       const changed = () => end(code.notLeader)
       const cancel = host.after(timeoutMs, () => end(code.requestTimedOut))
       const leave = () => {
@@ -263,7 +274,7 @@ export class KafkaNode {
 
   #write(log: KafkaLog, batch: Buffer, answer: (error: number, base?: number) => void): void {
     const host = this.#host
-    // A rewrite cuts what is known of producers.
+    // Reading the image applies rewrites, which also cut the known sequence numbers.
     void log.image
     const numbers = numbersOf(batch)
     const known = numbers.producerId < 0 ? undefined : log.producers.judge(numbers)
@@ -299,17 +310,17 @@ export class KafkaNode {
   }
 
   #offset(asked: AskedOffset): OffsetAnswer {
-    const told = (error: number, offset = -1) => ({ error, offset })
+    const answer = (error: number, offset = -1) => ({ error, offset })
     const problem = this.#problem(asked.partition, asked.leaderEpoch)
-    // Reading fails, not the log's bounds.
-    if (problem !== 0 && problem !== code.corruptMessage) return told(problem)
+    // Corrupt data makes reads fail, but the bounds of the log are still known.
+    if (problem !== 0 && problem !== code.corruptMessage) return answer(problem)
     const { first, high, end, stable, entries } = this.#replica(asked.partition)
-    if (asked.timeMs === -2) return told(0, first)
-    // What a new leader has committed it does not know yet (KIP-207).
-    if (high < end) return told(code.leaderNotAvailable)
-    if (asked.timeMs === -1) return told(0, stable)
+    if (asked.timeMs === -2) return answer(0, first)
+    // A new leader does not know yet what is committed (KIP-207).
+    if (high < end) return answer(code.leaderNotAvailable)
+    if (asked.timeMs === -1) return answer(0, stable)
     const found = entries.find(({ offset, timeMs }) => offset < stable && Math.floor(timeMs) >= asked.timeMs)
-    return told(0, found?.offset)
+    return answer(0, found?.offset)
   }
 }
 
@@ -321,11 +332,14 @@ function refused(partition: number, error: number, leader?: Leader): FetchAnswer
 
 interface Room {
   readonly bytes: number
-  /** Nothing was read before it: its first batch comes whole, however large. */
+  /** No batch precedes it in the answer: its first batch is returned whole, however large. */
   readonly isFirst: boolean
 }
 
-/** As kafka.cluster.Partition reads: `cut` decides whether the batch that has no room is there in part. */
+/**
+ * Reads as kafka.cluster.Partition does. `cut` decides whether the answer contains a part of the
+ * batch that has no room.
+ */
 function read(image: LogImage, asked: AskedPartition, room: Room, cut: number): FetchAnswer {
   const { partition, offset, lastFetchedEpoch } = asked
   const { first, high, stable, end, batches } = image
@@ -347,7 +361,8 @@ function read(image: LogImage, asked: AskedPartition, room: Room, cut: number): 
       break
     }
     if (bytes + stored.length > room.bytes && !(room.isFirst && parts.length === 0)) {
-      // A first batch that has no room is left out whole (ReplicaManager.readFromLog, from Fetch v3 on).
+      // A partition's first batch without room is left out completely
+      // (ReplicaManager.readFromLog, since Fetch v3).
       if (parts.length > 0 && cut < 0.7)
         parts.push(stored.subarray(0, Math.max(0, Math.min(stored.length - 1, room.bytes - bytes))))
       break
@@ -365,7 +380,10 @@ function firstBatch({ batches }: LogImage, offset: number): number {
   return at < 0 ? batches.length : at
 }
 
-/** Where the epoch, or the newest before it, ends (LeaderEpochFileCache.endOffsetFor); undefined = it is newer than all. */
+/**
+ * Returns the end of the epoch, or of the newest one before it
+ * (LeaderEpochFileCache.endOffsetFor); undefined = the epoch is newer than all.
+ */
 function endOf({ epochs, end }: LogImage, epoch: number): { epoch: number; endOffset: number } | undefined {
   if (epochs.at(-1)?.epoch === epoch) return { epoch, endOffset: end }
   const higher = epochs.find((each) => each.epoch > epoch)

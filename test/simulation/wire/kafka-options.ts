@@ -2,8 +2,7 @@ import type { Random } from '../../../src/base/random.ts'
 import { type KafkaOptions, kafkaDefaults } from '../../../src/source/kafka/options.ts'
 import type { KafkaNode } from './kafka-node.ts'
 
-/** The defaults, but for what makes answers small, and polls rare: an idle history is mostly them. */
-/** How a history's gateways publish. */
+/** Publish options of the gateways of a history. */
 export type PublishOptions = Pick<KafkaOptions, 'publishTimeoutMs' | 'publishBatchBytes' | 'maxQueuedBytes'>
 
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random.next() * list.length)]!
@@ -14,6 +13,10 @@ export const publishOptions = (random: Random): PublishOptions => ({
   maxQueuedBytes: pick(random, [1000, kafkaDefaults.maxQueuedBytes, kafkaDefaults.maxQueuedBytes]),
 })
 
+/**
+ * The defaults, except for options that make answers small, and polls rare: an idle history
+ * consists mostly of polls.
+ */
 export function kafkaOptions(nodes: readonly KafkaNode[], batch: number, random: Random): KafkaOptions {
   const partitionBytes = batch === 1 ? 150 : batch === 3 ? 700 : kafkaDefaults.fetchPartitionBytes
   return {

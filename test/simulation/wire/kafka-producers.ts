@@ -1,12 +1,12 @@
 import { readInt64 } from '../../../src/source/kafka/encoding.ts'
 import { code } from '../../../src/source/kafka/protocol-errors.ts'
 
-// Of a record batch, byte offsets.
+// Byte offsets in a record batch.
 const producerIdAt = 43
 const sequenceAt = 53
 const recordCountAt = 57
 
-/** Batches of a producer that a partition remembers (KIP-98). */
+/** Batches that a partition remembers for each producer (KIP-98). */
 const remembered = 5
 
 interface Written {
@@ -15,9 +15,9 @@ interface Written {
   readonly base: number
 }
 
-/** Who wrote a batch, and under which numbers. */
+/** The producer of a batch, and its sequence numbers. */
 export interface Numbers {
-  /** -1 = nobody in particular. */
+  /** -1 = no producer id. */
   readonly producerId: number
   readonly first: number
   readonly count: number
@@ -28,17 +28,23 @@ export function numbersOf(batch: Buffer): Numbers {
   return { producerId: readInt64(batch, producerIdAt), first, count }
 }
 
-/** What a partition knows of its producers, as kafka.log.ProducerStateManager: a part of its log, which a rewrite cuts with it. */
+/**
+ * The producer state of a partition, as in kafka.log.ProducerStateManager. It belongs to the log:
+ * a rewrite cuts both.
+ */
 export class Producers {
   readonly #written = new Map<number, Written[]>()
 
-  /** The answer to what was written before under these numbers, or can't be written under them; undefined where they are new. */
+  /**
+   * Returns the answer to a batch that was written before with these sequence numbers, or whose
+   * numbers do not fit. undefined = the batch is new.
+   */
   judge({ producerId, first, count }: Numbers): { readonly error: number; readonly base: number } | undefined {
     const known = this.#written.get(producerId) ?? []
     const same = known.find((each) => each.first === first && each.count === count)
     if (same !== undefined) return { error: 0, base: same.base }
     const last = known.at(-1)
-    // Of whom it knows nothing it takes whatever comes (KIP-360).
+    // An unknown producer may begin with any sequence number (KIP-360).
     return last === undefined || last.first + last.count === first
       ? undefined
       : { error: code.outOfOrderSequence, base: -1 }
@@ -49,7 +55,7 @@ export class Producers {
     this.#written.set(producerId, [...(this.#written.get(producerId) ?? []), { first, count, base }].slice(-remembered))
   }
 
-  /** The log ends at `from`. */
+  /** Forgets batches that reach beyond the new end of the log, `from`. */
   cut(from: number): void {
     for (const [producerId, all] of this.#written) {
       const kept = all.filter(({ base, count }) => base + count <= from)

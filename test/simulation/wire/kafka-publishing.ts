@@ -9,10 +9,10 @@ import { type PublishOptions, publishOptions } from './kafka-options.ts'
 import type { SimKafkaSource } from './kafka-source.ts'
 import { Published, type Submission } from './published.ts'
 
-/** What keeps a batch from being acknowledged. */
+/** The reason why a batch is not acknowledged. */
 export interface Hindrance {
   readonly error: number
-  /** It is in the log all the same. */
+  /** The batch is in the log nevertheless. */
   readonly isWritten: boolean
 }
 
@@ -20,7 +20,7 @@ type Surroundings = Pick<ClusterSurroundings, 'time' | 'broker' | 'truth' | 'ver
 
 /** Share of the histories in which gateways publish. */
 const share = 0.4
-/** How often replicas fall behind, by batches, and for how long at most, ms. */
+/** Share of the batches at which replicas fall behind, and for how long at most, ms. */
 const behindShare = 0.08
 const behindMs = 1500
 /** NOT_ENOUGH_REPLICAS, before the batch is written and after. */
@@ -28,7 +28,7 @@ const notEnough = 19
 const notEnoughAfter = 20
 const maxBatchBytes = 1 << 20
 
-/** Publishing through the adapters: what gateways write, and what brokers make of it. */
+/** Publishing through the adapters: what gateways write, and how brokers handle it. */
 export class KafkaPublishing {
   readonly options: PublishOptions
   readonly published: Published
@@ -36,12 +36,15 @@ export class KafkaPublishing {
   readonly #surroundings: Surroundings
   readonly #random: Random
   readonly #decoder = new BatchDecoder(maxBatchBytes)
-  /** What a topic takes, bytes a batch. */
+  /** Limit of the topic, bytes for each batch. */
   readonly #mostBytes: number
   #behindUntilMs = 0
   #isHealed = false
 
-  /** With random numbers of its own; undefined where the history has none of it. */
+  /**
+   * Draws with a separate sequence of random numbers whether gateways publish in the history;
+   * undefined = they do not.
+   */
   static draw(
     seed: number,
     surroundings: Surroundings,
@@ -78,7 +81,7 @@ export class KafkaPublishing {
     return way < 0.85 ? { error: code.requestTimedOut, isWritten: true } : undefined
   }
 
-  /** The offset of the first record. */
+  /** Appends the batch to the log. Returns the offset of its first record. */
   append(log: PartitionLog, batch: Buffer): number {
     const { time, broker, truth, verdict } = this.#surroundings
     const base = log.end
@@ -96,8 +99,7 @@ export class KafkaPublishing {
     }
     let outcome = this.#decoder.step(sink)
     while (outcome === 'read' || outcome === 'part') outcome = this.#decoder.step(sink)
-    if (outcome === 'damaged')
-      verdict.broken('log', `a gateway published a batch that is damaged: ${this.#decoder.problem}`)
+    if (outcome === 'damaged') verdict.broken('log', `a gateway published a damaged batch: ${this.#decoder.problem}`)
     for (const submission of all) {
       const record = log.append({ ...submission.record, timeMs: broker.process.nowUs() / 1000 }, time.nowMs)
       truth.add(record)

@@ -1,4 +1,7 @@
-/** Samples that count, besides the one that is being taken, and how long each is, ms (`quota.window.num` 11, `quota.window.size.seconds` 1). */
+/**
+ * Number of complete samples besides the current one, and the length of each, ms
+ * (`quota.window.num` 11, `quota.window.size.seconds` 1).
+ */
 const keptSamples = 10
 const sampleMs = 1000
 
@@ -8,8 +11,9 @@ interface Sample {
 }
 
 /**
- * `consumer_byte_rate` as brokers count it (`ClientQuotaManager`, Kafka 4.3): bytes of answers over a window of samples. An answer that would
- * be too much is not given, nor counted, and the pause is as long as it would take to even it out.
+ * `consumer_byte_rate` as brokers apply it (`ClientQuotaManager`, Kafka 4.3): bytes of answers
+ * over a window of samples. An answer that would exceed the quota is neither sent nor counted.
+ * The pause is the time after which the answer would be within the quota.
  */
 export class ByteQuota {
   readonly bytesPerSecond: number
@@ -19,12 +23,12 @@ export class ByteQuota {
     this.bytesPerSecond = bytesPerSecond
   }
 
-  /** The largest answer, bytes: brokers ask themselves for no more. */
+  /** The largest answer, bytes. Brokers limit their reads to it. */
   get maxBytes(): number {
     return (this.bytesPerSecond * keptSamples * sampleMs) / 1000
   }
 
-  /** For how long the answer is held back, ms; 0 = it is given. */
+  /** Returns the pause instead of the answer, ms; 0 = the answer is sent. */
   throttleMs(bytes: number, nowMs: number): number {
     this.#samples = this.#samples.filter(({ beganMs }) => nowMs - beganMs < (keptSamples + 1) * sampleMs)
     const newest = this.#samples.at(-1)

@@ -26,13 +26,13 @@ export interface KafkaSurroundings {
   readonly nodes: readonly KafkaNode[]
   readonly process: Process
   readonly random: Random
-  /** Records in an answer, roughly. */
+  /** Approximate number of records in an answer. */
   readonly batch: number
-  /** Where gateways publish. */
+  /** Options of publishing; undefined = gateways do not publish. */
   readonly publishing: PublishOptions | undefined
 }
 
-/** The real adapter of one gateway, on connections of the model. */
+/** The real adapter of one gateway, on model connections. */
 export class SimKafkaSource implements SimulatedSource, Route {
   readonly kind = 'kafka'
   readonly firstOffset = 0
@@ -45,7 +45,7 @@ export class SimKafkaSource implements SimulatedSource, Route {
   readonly connections = new Set<ModelConnection>()
   /** Messages for operators. */
   readonly logged: string[] = []
-  /** For how long the brokers asked for pauses, ms. */
+  /** Total of the pauses that brokers asked for, by use, ms. */
   readonly pausedMs: Record<BrokerUse, number> = { live: 0, readback: 0, publish: 0, questions: 0 }
   link: Route['link'] = 'open'
   latencyMs = 6
@@ -141,7 +141,7 @@ export class SimKafkaSource implements SimulatedSource, Route {
   }
 }
 
-/** Tells the history what a tail has learned of the stream. */
+/** Reports to the history what a tail has learned of the stream. */
 class WatchedTail implements TailSink, MetadataWatcher {
   partitions: number
   incarnation: string

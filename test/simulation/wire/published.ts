@@ -3,41 +3,44 @@ import type { LogRecord, NewRecord } from '../partition-log.ts'
 import type { ClusterSurroundings } from '../simulated-source.ts'
 import type { Process } from '../virtual-time.ts'
 
-/** Where a record was written, and with which others in one batch. */
+/** A place where a record was written, and the batch [base, end) that contains it. */
 interface Place {
   readonly record: LogRecord
   readonly base: number
   readonly end: number
-  /** Of all that was written, which it was. */
+  /** The position in the order of all writes. */
   readonly n: number
 }
 
-/** One record on its way through an adapter into the log. */
+/** One record that an adapter publishes. */
 export interface Submission {
-  /** Its place in the order in which adapters were given them. */
+  /** The position in the order of publishing. */
   readonly n: number
   readonly stream: StreamInfo
   readonly partition: number
   readonly record: NewRecord
   readonly by: Process
-  /** Each time that it was written: once, unless a rewrite took it. */
+  /** All writes of the record: one, unless a rewrite removed it. */
   readonly places: Place[]
   answer: 'stored' | 'refused' | undefined
 }
 
-/** Refused with these, a record was never sent. */
+/** Codes of refusals after which a record was never sent. */
 const unsent: ReadonlySet<string> = new Set(['overloaded', 'bad_request'])
 
-/** What adapters were given to publish, held against what brokers were sent and what the adapters say became of it. */
+/**
+ * Compares what adapters were asked to publish with what brokers received and with the outcomes
+ * that the adapters reported.
+ */
 export class Published {
   readonly #surroundings: Pick<ClusterSurroundings, 'broker' | 'verdict'>
   readonly #ordersCalls: boolean
   readonly #submitted: Submission[] = []
-  /** By value: no two events have the same. */
+  /** By value, which is unique to each event. */
   readonly #byValue = new Map<string, Submission>()
   #written = 0
 
-  /** `ordersCalls`: what is published later comes behind, also of different calls. */
+  /** `ordersCalls`: later records follow earlier ones, even those of different calls. */
   constructor(surroundings: Pick<ClusterSurroundings, 'broker' | 'verdict'>, ordersCalls: boolean) {
     this.#surroundings = surroundings
     this.#ordersCalls = ordersCalls
@@ -53,7 +56,7 @@ export class Published {
     return submissions
   }
 
-  /** Whose bytes a broker was sent; undefined = nobody's. */
+  /** Returns the submission of a record that a broker received; undefined = none. */
   sent(partition: number, key: Buffer | null, value: Buffer | null): Submission | undefined {
     const found = value === null ? undefined : this.#byValue.get(keyOf(value))
     const isSame = found?.partition === partition && key !== null && found.record.key?.equals(key) === true
@@ -61,7 +64,7 @@ export class Published {
     return isSame ? found : undefined
   }
 
-  /** The broker has written the batch [base, end), this record among others. */
+  /** Notes that the broker wrote the batch [base, end) with this record. */
   written(submission: Submission, record: LogRecord, base: number, end: number): void {
     const at = `@${record.partition}/${record.offset}`
     const before = submission.places.at(-1)
@@ -74,15 +77,16 @@ export class Published {
   }
 
   acknowledged(submissions: readonly Submission[], acks: readonly Ack[]): void {
-    /** By partition, of the call's records so far. */
+    /** By partition: the position of the last acknowledged record of the call. */
     const last = new Map<number, number>()
     for (const [i, submission] of submissions.entries()) {
       const { partition, offset } = acks[i]!
       submission.answer = 'stored'
       const place = submission.places.find(({ record }) => record.partition === partition && record.offset === offset)
       const what = `acknowledged "${submission.record.event?.id}" @${partition}/${offset}`
-      if (place === undefined) this.#broken(`${what}, where it never was`)
-      else if (place.n < (last.get(partition) ?? 0)) this.#broken(`${what}, where it is ahead of one before it`)
+      if (place === undefined) this.#broken(`${what}, where it was never written`)
+      else if (place.n < (last.get(partition) ?? 0))
+        this.#broken(`${what}, which is before an earlier record of the call`)
       last.set(partition, place?.n ?? 0)
     }
   }
@@ -94,15 +98,19 @@ export class Published {
     }
   }
 
-  /** What a process that is still there was given, and never answered. */
+  /** Describes a submission of a running process that was never answered. */
   unfinished(): string | undefined {
     const waiting = this.#submitted.find(({ by, answer }) => !by.dead && answer === undefined)
     return waiting && `"${waiting.record.event?.id}" for partition ${waiting.partition} was neither stored nor refused`
   }
 
-  /** Given to the same adapter for the same partition before that one, and on its way still. */
+  /**
+   * Finds an earlier submission to the same adapter for the same partition that is still in
+   * progress.
+   */
   #ahead({ n, by, partition, stream }: Submission): Submission | undefined {
-    // A broker that is behind may name the stream that was there before, and each time that it changes adapters begin anew.
+    // An outdated broker may report the stream that existed before. Adapters begin again each
+    // time the stream changes.
     if (this.#surroundings.broker.incarnations.length > 1) return undefined
     return this.#submitted.slice(0, n).find((each) => {
       const isOpen = each.answer === undefined && each.places.length === 0
@@ -111,7 +119,10 @@ export class Published {
     })
   }
 
-  /** A rewrite took it, or cut through its batch, whose sequence numbers went with that: no real one does. */
+  /**
+   * Whether a rewrite removed the record, or cut through its batch, which removes the sequence
+   * numbers. A real rewrite never cuts through a batch.
+   */
   #isLost({ record: { gone, incarnation, partition, writtenMs }, base, end }: Place): boolean {
     if (gone === 'rewritten') return true
     const { rewrites } = this.#surroundings.broker.incarnations[incarnation]!.logs[partition]!
