@@ -43,11 +43,17 @@ function attributeName(header: string): string {
   throw new CarillonError('bad_event', `${header}: expected the data in the body, got a header`)
 }
 
+/** The server cuts characters beyond ASCII off at the ends of a value, so they are refused wherever they can be seen. */
 function attributeValue(header: string, value: string): string {
+  if (!/^[\t -~]*$/.test(value)) throw notEncoded(header, value)
   const unquoted = quotedString.exec(value)?.[1]?.replaceAll(/\\(.)/gs, '$1') ?? value
   try {
     return utf8.decode(percentDecoded(Buffer.from(unquoted)))
   } catch {
-    throw new CarillonError('bad_event', `${header}: expected percent-encoded UTF-8, got ${shown(value)}`)
+    throw notEncoded(header, value)
   }
+}
+
+function notEncoded(header: string, value: string): CarillonError {
+  return new CarillonError('bad_event', `${header}: expected percent-encoded UTF-8, got ${shown(value)}`)
 }

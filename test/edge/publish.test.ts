@@ -149,6 +149,7 @@ test('an error in a CloudEvent in binary mode names its header', async (t) => {
     [[...whole, ['ce-my-part', '1']], 'bad_event', /^ce-my-part: expected a name of lowercase letters and digits/],
     [[...whole, ['ce-data', '1']], 'bad_event', /^ce-data: expected the data in the body/],
     [[...whole, ['ce-note', '%ff']], 'bad_event', /^ce-note: expected percent-encoded UTF-8/],
+    [[...whole, ['ce-note', 'caf\u00e9s']], 'bad_event', /^ce-note: expected percent-encoded UTF-8/],
   ]
   for (const [headers, code, message] of refusals) {
     const typed = { ...Object.fromEntries(headers), 'Content-Type': 'application/json' }

@@ -42,10 +42,26 @@ export const kafkaMutants: readonly Mutant[] = [
   {
     name: 'a batch is where it says, whatever lies behind it',
     file: 'source/kafka/batch-decoder.ts',
-    from: 'if (!isBeyond || this.first <= this.next) return false',
-    to: 'if (!isBeyond || this.first >= 0) return false',
+    from: 'const isBeyond = first > next && (last',
+    to: 'const isBeyond = first < 0 && (last',
     by: decoder,
     breaks: 'no record is passed untold',
+  },
+  {
+    name: 'a batch that says a place below the position is passed',
+    file: 'source/kafka/batch-decoder.ts',
+    from: 'if (!isBeyond && !isBelow) return false',
+    to: 'if (!isBeyond) return false',
+    by: decoder,
+    breaks: 'no record is passed untold',
+  },
+  {
+    name: 'an epoch with a flipped bit counts as another history',
+    file: 'source/kafka/batch-decoder.ts',
+    from: 'return epoch < this.#leastEpoch || epoch > this.#mostEpoch ? this.#leastEpoch : epoch',
+    to: 'return epoch',
+    by: decoder,
+    breaks: 'no event is delivered again without a rewrite of the log',
   },
   {
     name: "an older leader's word counts",

@@ -19,6 +19,8 @@ export class Brokers {
   readonly source: SimulatedSource
   /** What the tail delivered: `text@offset`, or a loss. */
   readonly told: string[] = []
+  /** The generation of each record that it delivered. */
+  readonly generations: number[] = []
   /** The last reported position of the tail, and the length of `told` at that time. */
   through: { readonly next: number; readonly told: number } | undefined
   /** The last reported bounds of the log. */
@@ -52,6 +54,11 @@ export class Brokers {
 
   get log(): PartitionLog {
     return this.broker.log(0)
+  }
+
+  /** What the replicas have of it. */
+  get stored() {
+    return this.cluster.log(this.leader.image.incarnation!, 0).image
   }
 
   get info(): StreamInfo {
@@ -90,7 +97,8 @@ export class Brokers {
       this.onTold(text)
     }
     const sink: TailSink = {
-      record: ({ buffer, valueStart, valueEnd, offset }) => {
+      record: ({ buffer, valueStart, valueEnd, offset, generation }) => {
+        this.generations.push(generation)
         tell(`${buffer.toString('utf8', valueStart, valueEnd)}@${offset}`)
       },
       end: (_partition, next, bounds) => {

@@ -283,6 +283,52 @@ describe('the record batch decoder', () => {
     }
   })
 
+  test('a first offset with a flipped bit, which no checksum covers, hides no records below the position', () => {
+    const before = batch({ base: 16, records: letters('abc') })
+    for (const bit of [1, 4]) {
+      const low = batch({ base: 19, records: letters('def') })
+      low.writeBigInt64BE(BigInt(19 ^ bit ^ (bit === 1 ? 0 : 16)), 0)
+      const behind = batch({ base: 22, records: letters('g') })
+      const followed = decode(Buffer.concat([before, low, behind]), { from: 16, lastStableOffset: 23 })
+      const { outcome, offsets, decoder } = followed
+      assert.deepEqual([outcome, offsets, decoder.next, decoder.last], ['damaged', [16, 17, 18], 19, 21])
+    }
+    const low = batch({ base: 3, records: letters('def') })
+    const alone = decode(low, { from: 19, lastStableOffset: 22 })
+    assert.deepEqual([alone.outcome, alone.offsets, alone.decoder.last], ['damaged', [], 21])
+    const first = decode(Buffer.concat([low, batch({ base: 22, records: letters('g') })]), { from: 19 })
+    assert.deepEqual([first.outcome, first.offsets, first.decoder.last], ['damaged', [], 21])
+  })
+
+  test('batches below the position that lead up to it are passed', () => {
+    const bytes = ['ab', 'cd', 'ef'].map((records, i) => batch({ base: 2 * i, records: letters(records) }))
+    assert.deepEqual(decode(Buffer.concat(bytes), { from: 3 }).offsets, [3, 4, 5])
+    assert.deepEqual(decode(Buffer.concat(bytes), { from: 4 }).offsets, [4, 5])
+    const { outcome, offsets, decoder } = decode(Buffer.concat(bytes), { from: 6, lastStableOffset: 6 })
+    assert.deepEqual([outcome, offsets, decoder.next], ['end', [], 6], 'nothing is missed at the end of the log')
+  })
+
+  test('an epoch with a flipped bit, which no checksum covers, is that of the batch before', () => {
+    const epochs = [5, 5 ^ (2 ** 20), 5 ^ 4, -3, 5, 6]
+    const bytes = Buffer.concat(epochs.map((epoch, base) => batch({ base, epoch, records: letters('a') })))
+    const read = (bound: (decoder: BatchDecoder) => void) => {
+      const decoder = new BatchDecoder(maxBatchBytes)
+      decoder.begin({ partition: 3, records: bytes, aborted: [], lastStableOffset }, 0)
+      bound(decoder)
+      const shown: number[] = []
+      while (decoder.step({ record: ({ generation }) => void shown.push(generation) }) === 'read');
+      return shown
+    }
+    assert.deepEqual(
+      read((decoder) => decoder.boundEpochs(5, 6)),
+      [5, 5, 5, 5, 5, 6],
+    )
+    assert.deepEqual(
+      read((decoder) => decoder.boundEpochs(-1, 4)),
+      [-1, -1, 1, 1, 1, 1],
+    )
+  })
+
   test('a single old message, shorter than any batch, is reported as well', () => {
     const { outcome, decoder } = decode(oldEntry(0, 7, ''), { from: 7 })
     assert.deepEqual([outcome, decoder.last], ['unsupported', 7])

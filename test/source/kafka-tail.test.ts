@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { code } from '../../src/source/kafka/protocol-errors.ts'
+import type { RangeSink } from '../../src/source/source.ts'
 import type { KafkaNode } from '../simulation/wire/kafka-node.ts'
 import { Brokers } from './kafka-brokers.ts'
 
@@ -287,4 +288,43 @@ test('dropping a partition does not make a tail up whose topic is missing', asyn
       ['up', 'missing', 'up'],
     ],
   )
+})
+
+test('a flipped bit in the epoch of a batch, which no checksum covers, changes no history', async () => {
+  const brokers = new Brokers()
+  brokers.write(...texts('a', 4))
+  brokers.tail(0)
+  await brokers.passes(1000)
+  brokers.write(...texts('b', 30))
+  const { batches } = brokers.stored
+  for (const { base, bytes } of batches) if (base >= 4 && base < 20) bytes.writeInt32BE(2 ** 20, 12)
+  await brokers.passes(5000)
+  assert.equal(brokers.told.length, 34)
+  assert.deepEqual(new Set(brokers.generations), new Set([brokers.log.epoch]))
+  const shown: number[] = []
+  const chunk = { partition: 0, from: 4, to: 30, maxBytes: 1 << 20 }
+  const sink: RangeSink = { record: ({ generation }) => void shown.push(generation), lost() {} }
+  const read = brokers.source.range(brokers.info, chunk, sink)
+  await brokers.passes(5000)
+  await read
+  assert.ok(shown.length > 0 && shown.every((generation) => generation <= brokers.log.epoch), `${shown}`)
+})
+
+test('a batch whose first offset has a flipped bit is reported as damaged, and a chunk of it ends', async () => {
+  const brokers = new Brokers()
+  brokers.write(...texts('a', 30))
+  const bad = brokers.stored.batches.find(({ base }) => base >= 10)!
+  bad.bytes.writeBigInt64BE(1n, 0)
+  brokers.tail(0)
+  await brokers.passes(5000)
+  const damaged = (offset: number) => offset >= bad.base && offset <= bad.last
+  const lost = `corrupt ${bad.base}-${bad.last}`
+  const all = Array.from({ length: 30 }, (_, i) => (damaged(i) ? lost : `a${i}@${i}`))
+  assert.deepEqual(brokers.told, [...new Set(all)])
+  const shown: string[] = []
+  const sink: RangeSink = { record() {}, lost: (first, last, reason) => void shown.push(`${reason} ${first}-${last}`) }
+  const chunk = { partition: 0, from: bad.base, to: bad.last + 1, maxBytes: 1 }
+  void brokers.source.range(brokers.info, chunk, sink).then(({ next }) => shown.push(`next ${next}`))
+  await brokers.passes(5000)
+  assert.deepEqual(shown, [lost, `next ${bad.last + 1}`])
 })

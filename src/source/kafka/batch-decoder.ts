@@ -86,12 +86,17 @@ export class BatchDecoder {
   #to = 0
   /** The last stable offset: the end of the log for a read-committed reader. */
   #logEnd = 0
+  /** Bounds of the next batch's epoch: no leader writes an older one than the batch before. */
+  #leastEpoch = unknownGeneration
+  #mostEpoch = Number.POSITIVE_INFINITY
   /**
    * The open batch: its position in the answer, the number of records left, and the base of their
    * times.
    */
   #batchAt = 0
   #left = 0
+  /** Whether a batch of this answer ended at `next`: the following one can't start below it. */
+  #isAtEnd = false
   #baseTimeMs = 0
   /** The batch's log append time, ms. -1 = each record has its own time. */
   #appendTimeMs = -1
@@ -112,6 +117,19 @@ export class BatchDecoder {
     this.shown = 0
     this.looked = 0
     this.#left = 0
+    this.#isAtEnd = false
+    this.#leastEpoch = unknownGeneration
+    this.#mostEpoch = Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Sets the bounds of the batches' epochs, after `begin`: the epoch of the record below the
+   * position, and that of the leader that answered; `unknownGeneration` = not known. No checksum
+   * covers a batch's epoch: one out of these bounds is damaged, and the previous batch's counts.
+   */
+  boundEpochs(before: number, leader: number): void {
+    this.#leastEpoch = before
+    this.#mostEpoch = leader === unknownGeneration ? Number.POSITIVE_INFINITY : leader
   }
 
   /** Delivers nothing more of this answer. The sink may call it. */
@@ -135,7 +153,7 @@ export class BatchDecoder {
     if (end < at + headerBytes || end > bytes.length) return 'end'
     this.first = readInt64(bytes, at)
     this.last = this.first + bytes.readInt32BE(at + lastOffsetDeltaAt)
-    this.epoch = bytes.readInt32BE(at + epochAt)
+    this.epoch = this.#boundedEpoch(bytes.readInt32BE(at + epochAt))
     if (!this.#checked(at, end)) {
       this.#boundDamage(at, end)
       return 'damaged'
@@ -155,6 +173,10 @@ export class BatchDecoder {
     return unreadable
   }
 
+  #boundedEpoch(epoch: number): number {
+    return epoch < this.#leastEpoch || epoch > this.#mostEpoch ? this.#leastEpoch : epoch
+  }
+
   #showSome(sink: { record(record: SourceRecord): void }): BatchOutcome {
     if (!this.#show(sink)) {
       this.#at = this.#batchAt
@@ -163,6 +185,8 @@ export class BatchDecoder {
     }
     if (this.#left > 0) return 'part'
     this.next = Math.max(this.next, Math.min(this.last + 1, this.#to))
+    this.#leastEpoch = this.epoch
+    this.#isAtEnd = this.last + 1 === this.next
     return 'read'
   }
 
@@ -227,13 +251,18 @@ export class BatchDecoder {
   /**
    * Whether a batch with a correct checksum reports a wrong position, since no checksum covers
    * its first offset. A batch continues where the previous one ended, or after a hole, and ends
-   * below the following batch and below the end of the log.
+   * below the following batch and below the end of the log. A batch that is wholly below the
+   * position is sound if it leads up to the position.
    */
   #isMisplaced(end: number): boolean {
+    const { first, last, next } = this
     const following = this.#following(end)
-    const isBeyond = this.last >= this.#logEnd || (following !== undefined && this.last >= following)
-    if (!isBeyond || this.first <= this.next) return false
-    this.#damaged(`its first offset, ${this.first}, is beyond the offset of what follows it`)
+    const isBeyond = first > next && (last >= this.#logEnd || (following !== undefined && last >= following))
+    const isMissed = next < this.#logEnd && (following === undefined || following > next)
+    const isBelow = last < next ? isMissed : first < next && this.#isAtEnd
+    if (!isBeyond && !isBelow) return false
+    const where = isBeyond ? 'beyond the offset of what follows it' : 'below the end of what precedes it'
+    this.#damaged(`its first offset, ${first}, is ${where}`)
     return true
   }
 

@@ -200,6 +200,7 @@ export class FetchLoop {
     if (this.#isOver(cursor)) return
     this.#showing = cursor
     decoder.begin(answer, cursor.offset)
+    decoder.boundEpochs(cursor.epochs.last, cursor.leaderEpoch)
     let batches = 0
     let outcome = this.#step(cursor)
     while (outcome === 'read' || outcome === 'part') {

@@ -97,7 +97,7 @@ export class RangeRead {
     }
     if (error !== 0) throw new KafkaAnswerError(error, 'Fetch')
     this.#offsets = { first: answer!.logStart, head: answer!.lastStableOffset }
-    await this.#show(answer!)
+    await this.#show(answer!, leaderEpoch)
   }
 
   async #outOfRange(link: BrokerLink, leaderEpoch: number): Promise<void> {
@@ -114,10 +114,11 @@ export class RangeRead {
     return this.#offsets
   }
 
-  async #show(answer: FetchedPartition): Promise<void> {
+  async #show(answer: FetchedPartition, leaderEpoch: number): Promise<void> {
     const { records } = answer
     const decoder = this.#decoder
     decoder.begin(answer, this.#next, this.#to)
+    decoder.boundEpochs(unknownGeneration, leaderEpoch)
     let batches = 0
     let turnFrom = 0
     let outcome = decoder.step(this.#sink)
