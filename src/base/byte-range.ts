@@ -1,8 +1,5 @@
 const nothing = Buffer.alloc(0)
 
-/** Start and end of missing bytes: a null, or an absent field. */
-export const absent = -1
-
 /**
  * Bytes [start, end) of a buffer. Callers reuse one object for successive records, so copy what
  * you keep.

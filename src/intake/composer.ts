@@ -1,4 +1,5 @@
-import { absent, ByteRange } from '../base/byte-range.ts'
+import { absent } from '../base/absent.ts'
+import { ByteRange } from '../base/byte-range.ts'
 import type { RejectReason } from '../base/reject-reasons.ts'
 import type { SourceRecord } from '../log/record.ts'
 import type { ConfluentFrame } from '../wire/confluent.ts'

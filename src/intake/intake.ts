@@ -1,4 +1,4 @@
-import { absent } from '../base/byte-range.ts'
+import { absent } from '../base/absent.ts'
 import { unknownGeneration } from '../base/generation.ts'
 import { seededHash } from '../base/hash.ts'
 import type { RejectReason } from '../base/reject-reasons.ts'

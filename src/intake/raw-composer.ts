@@ -1,5 +1,6 @@
+import { absent } from '../base/absent.ts'
 import { isAscii } from '../base/ascii.ts'
-import { absent, ByteRange } from '../base/byte-range.ts'
+import { ByteRange } from '../base/byte-range.ts'
 import type { RejectReason } from '../base/reject-reasons.ts'
 import { validUtf8 } from '../base/utf8.ts'
 import type { HeaderSink, SourceRecord } from '../log/record.ts'

@@ -1,4 +1,4 @@
-import { absent } from '../base/byte-range.ts'
+import { absent } from '../base/absent.ts'
 import { unknownGeneration } from '../base/generation.ts'
 
 /**

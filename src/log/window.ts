@@ -1,4 +1,4 @@
-import { absent } from '../base/byte-range.ts'
+import { absent } from '../base/absent.ts'
 import { CarillonError } from '../base/errors.ts'
 import { unknownGeneration } from '../base/generation.ts'
 import { Chains, maxChainSteps } from './chains.ts'

@@ -1,4 +1,4 @@
-import { absent } from '../base/byte-range.ts'
+import { absent } from '../base/absent.ts'
 import { CarillonError } from '../base/errors.ts'
 import { Misrouted } from './diagnosis.ts'
 import { hashRuleOf, type RangeRule, type RouteConfig, type RouteRule, rangesOf } from './options.ts'

@@ -1,4 +1,5 @@
-import { absent, type ByteRange } from '../base/byte-range.ts'
+import { absent } from '../base/absent.ts'
+import type { ByteRange } from '../base/byte-range.ts'
 import { sequenceLength } from '../base/utf8.ts'
 
 /**

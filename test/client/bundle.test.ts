@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createContext, runInContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
 import { bundle } from './bundle.ts'
 
@@ -32,3 +33,14 @@ test('the worker script is below 18.5 kB, and contains no subscriptions', async 
     [],
   )
 })
+
+for (const entry of ['sdk.ts', 'worker.ts']) {
+  test(`${entry} loads without any of Node's globals`, async () => {
+    const { code } = await bundle(entry, 'iife')
+    const platform = { TextEncoder, TextDecoder, URL, performance, setTimeout, clearTimeout, queueMicrotask }
+    runInContext(
+      Buffer.from(code).toString(),
+      createContext({ ...platform, self: { addEventListener() {} }, addEventListener() {} }),
+    )
+  })
+}

@@ -1,4 +1,5 @@
-import { absent, ByteRange } from '../../base/byte-range.ts'
+import { absent } from '../../base/absent.ts'
+import { ByteRange } from '../../base/byte-range.ts'
 import { CarillonError } from '../../base/errors.ts'
 import type { HeaderSink } from '../../log/record.ts'
 import type { OutRecord } from '../source.ts'

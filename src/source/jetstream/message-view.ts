@@ -1,5 +1,5 @@
 import type { MsgImpl } from '@nats-io/transport-node'
-import { absent } from '../../base/byte-range.ts'
+import { absent } from '../../base/absent.ts'
 import { addHeaders, type HeaderSink, type SourceRecord } from '../../log/record.ts'
 import type { Delivery } from './delivery.ts'
 import { eachHeader, HeaderFacts } from './headers.ts'

@@ -1,5 +1,5 @@
+import { absent } from '../../base/absent.ts'
 import { isAscii } from '../../base/ascii.ts'
-import { absent } from '../../base/byte-range.ts'
 import type { RecordView } from './record-view.ts'
 
 const traceparent = 'traceparent'

@@ -1,4 +1,5 @@
-import { absent, ByteRange } from '../../base/byte-range.ts'
+import { absent } from '../../base/absent.ts'
+import { ByteRange } from '../../base/byte-range.ts'
 import { addHeaders, type HeaderSink, type SourceRecord } from '../../log/record.ts'
 
 /**

@@ -1,0 +1,2 @@
+/** Start and end of missing bytes: a null, or an absent field. */
+export const absent = -1
