@@ -6,7 +6,7 @@ import { CarillonError, type ErrorCode, internalText, toCarillonError } from './
  */
 const clientTexts: Partial<Record<ErrorCode, string>> = {
   stream_missing: 'a required stream is not on the broker yet: try again later',
-  stream_unusable: 'a required stream is configured in a way that the gateway cannot use',
+  stream_unusable: 'the gateway cannot use a required stream: its configuration or permissions do not allow it',
   broker_unavailable: 'the gateway cannot use its broker now: try again later',
   publish_forbidden: 'the gateway may not write to the stream of this subject',
   storage_full: 'the log is full: try again later',

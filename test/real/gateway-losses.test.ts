@@ -22,7 +22,7 @@ const streams = [
   { name: 'kept', partitions: 1 },
   { name: 'damaged', partitions: 1 },
   { name: 'place', partitions: 1 },
-  { name: 'ranges', partitions: 1 },
+  { name: 'epochs', partitions: 1 },
 ]
 
 describe('what a real Kafka no longer has is told', skip === undefined ? {} : { skip }, () => {
@@ -191,10 +191,10 @@ describe('what a real Kafka no longer has is told', skip === undefined ? {} : { 
   })
 
   test('a token of a history that another leader did not have', async (t) => {
-    const before = await publish('ranges', 'a', 'b')
-    const [position] = await tokensOf('ranges')
+    const before = await publish('epochs', 'a', 'b')
+    const [position] = await tokensOf('epochs')
     await site.withoutBroker(async () => {})
-    const since = await publish('ranges', 'c', 'd')
+    const since = await publish('epochs', 'c', 'd')
     await until('the gateway has read them', patienceMs, async () => {
       return (await gateway.metric('carillon_partition_read_offset{stream="epochs",partition="0"}')) === 4
     })

@@ -409,8 +409,8 @@ describe('a Kafka that asks who it is', skip === undefined ? {} : { skip }, () =
     const answer = await until('it answers', patienceMs, () =>
       gateway.publish({ subject: 'guests.x', text: 'no' }).catch(() => undefined),
     )
-    assert.deepEqual([answer.status, answer.json.error.code], [503, 'broker_unavailable'])
-    assert.match(answer.json.error.message, /^the gateway cannot use its broker now/)
+    assert.deepEqual([answer.status, answer.json.error.code], [503, 'stream_unusable'])
+    assert.match(answer.json.error.message, /^the gateway cannot use a required stream/)
     await until('the log names the right', patienceMs, () => /may not Describe/.test(gateway.output))
   })
 
