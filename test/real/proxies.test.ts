@@ -36,12 +36,27 @@ test('docs/security.md has a row for each request that is tried', () => {
   )
 })
 
-/** At once: what a request waits for is silence, mostly. */
+const tries = 3
+
+/**
+ * Tries all requests at once: most of the time they wait for silence. A request that meets another
+ * outcome is tried again alone: a busy host may read two segments as one, or answer after the silence.
+ */
 async function observed(at: number, column: number): Promise<void> {
-  const seen = rows.map(([request, ...cells]) => observe(at, oddRequests[request!]!, uncode(cells[column]!)))
+  const outcome = (request: string, expected: string) => observe(at, oddRequests[request]!, expected)
+  const seen = await Promise.all(
+    rows.map(async ([request, ...cells]): Promise<[string, string, string]> => {
+      const expected = uncode(cells[column]!)
+      return [request!, expected, await outcome(request!, expected)]
+    }),
+  )
+  for (const row of seen) {
+    const [request, expected] = row
+    for (let i = 1; i < tries && row[2] !== expected; i++) row[2] = await outcome(request, expected)
+  }
   assert.deepEqual(
-    (await Promise.all(seen)).map((outcome, i) => [rows[i]![0], outcome]),
-    rows.map(([request, ...cells]) => [request, uncode(cells[column]!)]),
+    seen.map(([request, , got]) => [request, got]),
+    seen.map(([request, expected]) => [request, expected]),
   )
 }
 
