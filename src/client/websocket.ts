@@ -17,14 +17,15 @@ const closeMs = 2000
 /**
  * An answer queues behind data on its way, and a large event shows nothing before its end. After
  * an unanswered ping, the next connection therefore waits `patienceGrowth` times as long, up to
- * this, ms. After an answer it waits twice as long as that answer took.
+ * this, ms. After an answer it waits twice as long as that answer took. Once everything missed has
+ * arrived, no large event was on its way: the connection before was half-open.
  */
 const mostPatienceMs = 160_000
 const patienceGrowth = 4
 
 /** Opens `GET /v1/ws` with the codec's subprotocol. */
 export function openWebSocket(codec: Codec, own?: NetworkOptions['WebSocket']): Open {
-  const patience = { ms: answerMs }
+  const patience = { ms: answerMs, measuredMs: answerMs }
   return (gateway, requests, handlers, clock) => {
     try {
       const url = `${gateway.replace(/^http/, 'ws')}/v1/ws`
@@ -42,7 +43,11 @@ interface Way extends Made {
   readonly codec: Codec
   readonly gateway: string
   /** Limit for the answer to a ping; shared by all connections of a client. */
-  readonly patience: { ms: number }
+  readonly patience: {
+    ms: number
+    /** As the last answer measured it, without growth. */
+    measuredMs: number
+  }
   readonly clock: Timing
 }
 
@@ -55,6 +60,8 @@ class SocketConnection implements Connection {
    * `leastFrameBytes` until the gateway reports its limit.
    */
   readonly #unsent: Map<number, SubscribeRequest>
+  /** Refs that are not live yet. */
+  readonly #behind = new Set<number>()
   /** The gateway's limit for a frame, bytes; undefined until it is reported. */
   #maxFrameBytes: number | undefined
   /** The last frame, if it was an error about the connection. */
@@ -85,6 +92,7 @@ class SocketConnection implements Connection {
 
   subscribe(request: SubscribeRequest): void {
     const { socket, codec } = this.#way
+    this.#behind.add(request.ref)
     const isOpen = socket.readyState === openState
     const message = codec.encode({ kind: 'subscribe', ...request })
     const most = this.#maxFrameBytes
@@ -96,6 +104,7 @@ class SocketConnection implements Connection {
   }
 
   unsubscribe(ref: number): void {
+    this.#behind.delete(ref)
     if (!this.#unsent.delete(ref)) this.#send({ kind: 'unsubscribe', ref })
   }
 
@@ -153,6 +162,7 @@ class SocketConnection implements Connection {
       this.#maxFrameBytes = frame.limits.maxFrameBytes || Number.POSITIVE_INFINITY
       this.#sendAll()
     }
+    if (frame.kind === 'live' || frame.kind === 'error') this.#arrived(frame.ref)
     this.#refused = frame.kind === 'error' && !frame.ref ? refusal(frame) : undefined
     this.#handlers.frame(frame)
   }
@@ -171,13 +181,21 @@ class SocketConnection implements Connection {
     }
   }
 
+  #arrived(ref: number = 0): void {
+    const { patience } = this.#way
+    if (this.#behind.delete(ref) && this.#behind.size === 0) patience.ms = patience.measuredMs
+  }
+
   #answered(): void {
     const { patience, clock } = this.#way
     if (this.#isOpen && this.#pingedMs === undefined) {
       this.#silence.heard()
       return
     }
-    if (this.#pingedMs !== undefined) patience.ms = Math.max(answerMs, 2 * (clock.monotonicMs() - this.#pingedMs))
+    if (this.#pingedMs !== undefined) {
+      patience.measuredMs = Math.max(answerMs, 2 * (clock.monotonicMs() - this.#pingedMs))
+      patience.ms = patience.measuredMs
+    }
     this.#pingedMs = undefined
     this.#isOpen = true
     this.#silence.start(this.#heartbeatMs)

@@ -317,24 +317,31 @@ test('a silent gateway is pinged after its heartbeat, and lost when it does not 
   assert.deepEqual(recorder.codes, ['lost'])
 })
 
-test('an answer may queue after a large event: the next connection waits longer for it, until one arrives soon', async (t) => {
+/** Opens one connection after the other, which go silent once these refs of two are live. */
+const successive = (t: TestContext) => {
   const clock = new ManualClock()
   const open = openWebSocket(jsonCodec)
-  const again = async () => {
+  const again = async (...refs: number[]) => {
     const all = await connected(t, 'json', clock, open)
     all.say({ ...welcome, heartbeatMs: 5000 })
-    await until('welcomed', () => all.recorder.frames.length === 1)
+    for (const ref of refs) all.say({ kind: 'live', ref })
+    await until('welcomed', () => all.recorder.frames.length === 1 + refs.length)
     await clock.advance(5000)
     await until('pinged', () => all.received.length === 3)
     return all
   }
-  const givesUpAfter = async (ms: number) => {
-    const { recorder } = await again()
+  const givesUpAfter = async (ms: number, ...refs: number[]) => {
+    const { recorder } = await again(...refs)
     await clock.advance(ms - 1)
     assert.deepEqual(recorder.codes, [])
     await clock.advance(1)
     assert.deepEqual(recorder.codes, ['lost'])
   }
+  return { clock, again, givesUpAfter }
+}
+
+test('an answer may queue after a large event: the next connection waits longer for it, until one arrives soon', async (t) => {
+  const { clock, again, givesUpAfter } = successive(t)
   for (const ms of [10_000, 40_000, 160_000, 160_000]) await givesUpAfter(ms)
   const late = await again()
   await clock.advance(56_000)
@@ -345,6 +352,15 @@ test('an answer may queue after a large event: the next connection waits longer 
   soon.say({ kind: 'pong', t: 0, nowUs: 1, after: '' })
   await until('answered', () => soon.recorder.frames.length === 2)
   await givesUpAfter(10_000)
+})
+
+test('a connection on which everything missed has arrived waits no longer than the first', async (t) => {
+  const { givesUpAfter } = successive(t)
+  await givesUpAfter(10_000, 1, 2)
+  await givesUpAfter(10_000, 1, 2)
+  await givesUpAfter(40_000, 1)
+  await givesUpAfter(160_000, 2)
+  await givesUpAfter(10_000, 2, 1)
 })
 
 test('a socket without `welcome` is given up', async (t) => {

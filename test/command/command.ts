@@ -82,6 +82,10 @@ export async function runScript<T extends object>(
   command: Command,
   main: (options: T, args: readonly string[]) => Promise<number>,
 ): Promise<void> {
+  // A reader that closed the pipe (`| head`) is not an error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed)
+  })
   let options: T
   try {
     options = optionsFrom<T>(command, process.argv.slice(2))
