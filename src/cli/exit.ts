@@ -16,6 +16,15 @@ export const exitCodes = {
   interrupted: 130,
 } as const
 
+/** Ends the process if stdout fails. A reader that closed the pipe (`| head`) is not an error. */
+export function exitWithStdout(name: string): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.ok)
+    console.error(`${name}: cannot write to stdout: ${error.message}`)
+    process.exit(exitCodes.failed)
+  })
+}
+
 /**
  * Maximum time that open handles keep the process alive after the command, ms; for example, an
  * export to a collector that does not answer.

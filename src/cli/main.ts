@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { commands, names, summaries } from './commands.ts'
 import type { Described } from './completion.ts'
-import { exitCodes, fail } from './exit.ts'
+import { exitCodes, exitWithStdout, fail } from './exit.ts'
 import { version } from './version.ts'
 
 /**
@@ -38,12 +38,7 @@ function described(): Promise<Described[]> {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
-  // A reader that closed the pipe (`| head`) is not an error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCodes.ok)
-    console.error(`carillon: cannot write to stdout: ${error.message}`)
-    process.exit(exitCodes.failed)
-  })
+  exitWithStdout('carillon')
   const name = names.find((each) => each === argv[0])
   try {
     if (name !== undefined) {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { exitWithStdout } from '../../src/cli/exit.ts'
 
 /**
  * Options, reports and exit statuses of all scripts, consistent with the gateway's command line.
@@ -82,10 +83,7 @@ export async function runScript<T extends object>(
   command: Command,
   main: (options: T, args: readonly string[]) => Promise<number>,
 ): Promise<void> {
-  // A reader that closed the pipe (`| head`) is not an error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? exitCodes.ok : exitCodes.failed)
-  })
+  exitWithStdout(command.name())
   let options: T
   try {
     options = optionsFrom<T>(command, process.argv.slice(2))
